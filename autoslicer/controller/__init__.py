@@ -1,0 +1,1 @@
+"""The controller's process: the kopf shell, the batcher, the loop, the settings and the HTTP endpoints."""

@@ -1,0 +1,132 @@
+"""What the core wants done, as data; the writer of a room above carries it out, in order, each under its precondition."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from autoslicer.core.rows import ChangeStatus, Condition, ConfigEntry, ReconfigurationRow
+
+
+@dataclass(frozen=True, slots=True)
+class CreateChange:
+    """Create the MigReconfiguration; 409 means that another controller was first, and is no error."""
+
+    change: ReconfigurationRow
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteChange:
+    """Delete a final MigReconfiguration that is older than the newest few of its node; precondition: its uid."""
+
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class WriteChangeStatus:
+    """Write the status of a MigReconfiguration under its resourceVersion."""
+
+    name: str
+    resource_version: str
+    status: ChangeStatus
+
+
+@dataclass(frozen=True, slots=True)
+class AddTaint:
+    """Add our taint with this value to the node; precondition: the node's resourceVersion."""
+
+    node: str
+    resource_version: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveTaint:
+    """Remove our taint, whatever its value, and nothing else; precondition: the node's resourceVersion."""
+
+    node: str
+    resource_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """Add the configs to the ConfigMap where they are missing; what is there stays.
+
+    Names are content hashes: a name that is there with other content is an error of somebody else's, and is not overwritten.
+    """
+
+    namespace: str
+    name: str
+    configs: Mapping[str, tuple[ConfigEntry, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class TouchPod:
+    """Set one annotation of a mig-manager pod, so that the kubelet projects its ConfigMap at once."""
+
+    namespace: str
+    name: str
+    annotation: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetConfig:
+    """Label the node with the config, its state with pending and our annotation with the config, in one patch; precondition: resourceVersion."""
+
+    node: str
+    resource_version: str
+    config: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """An event on an object (kind Pod, Node, MigReconfiguration or MigAutoscalingPolicy); at most one per object and reason while nothing changes."""
+
+    kind: str
+    namespace: str
+    name: str
+    uid: str
+    type: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyStatus:
+    """The status of a policy; it is written only where something other than a time differs from what is there."""
+
+    name: str
+    generation: int
+    conditions: tuple[Condition, ...]
+    governed: int
+    reshaping: int
+    pending: int
+    lacking: int
+    servable: int
+    plan_digest: str
+    plan_status: str
+    plan_gap: float
+
+
+@dataclass(frozen=True, slots=True)
+class WakeAt:
+    """Nothing to do before this time (seconds since the epoch) unless something changes."""
+
+    at: float
+
+
+Action = (
+    CreateChange
+    | DeleteChange
+    | WriteChangeStatus
+    | AddTaint
+    | RemoveTaint
+    | Publish
+    | TouchPod
+    | SetConfig
+    | Report
+    | PolicyStatus
+    | WakeAt
+)

@@ -1,0 +1,37 @@
+"""The names that autoslicer and NVIDIA's components agree on: labels, annotations, taints and their values."""
+
+from __future__ import annotations
+
+GROUP = "autoslicer.dev"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+
+# NVIDIA's labels; see mig-manager (cmd/nvidia-mig-manager), the GPU Operator and GPU feature discovery
+MIG_CONFIG = "nvidia.com/mig.config"
+MIG_CONFIG_STATE = "nvidia.com/mig.config.state"
+MIG_CAPABLE = "nvidia.com/mig.capable"
+MIG_STRATEGY = "nvidia.com/mig.strategy"
+GPU_PRODUCT = "nvidia.com/gpu.product"
+GPU_COUNT = "nvidia.com/gpu.count"
+GPU_DEPLOY_PREFIX = "nvidia.com/gpu.deploy."
+DRIVER_UPGRADE_STATE = "nvidia.com/gpu-driver-upgrade-state"
+PAUSED = "paused-for-mig-change"
+"""mig-manager's value of `gpu.deploy.*` while it keeps a GPU client away; every value that begins with "paused" counts as paused."""
+MIG_RESOURCE_PREFIX = "nvidia.com/mig-"
+GPU_RESOURCE = "nvidia.com/gpu"
+MIG_MANAGER_APP = "nvidia-mig-manager"
+"""the value of the label `app` of mig-manager's pods"""
+
+# ours
+TAINT = f"{GROUP}/reshaping"
+APPLIED_CONFIG = f"{GROUP}/applied-config"
+"""node annotation: the value of `nvidia.com/mig.config` that we set last"""
+IGNORE = f"{GROUP}/ignore"
+"""annotation of a pod or node that opts out with the value "true" """
+PUBLISHED = f"{GROUP}/published"
+"""annotation of a mig-manager pod: `<config name>@<RFC 3339 time>` of the touch that made the kubelet project the ConfigMap"""
+POLICY_LABEL = f"{GROUP}/policy"
+CONFIG_PREFIX = "autoslicer-"
+
+DEFAULT_OPERATOR_NAMESPACE = "gpu-operator"
+DEFAULT_OPERATOR_CONFIGMAP = "default-mig-parted-config"

@@ -1,0 +1,60 @@
+"""What a MigAutoscalingPolicy says, as the core reads it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from autoslicer.core.rows import Condition, Requirement
+
+
+class Mode(StrEnum):
+    """Whether changes wait for a human."""
+
+    RECOMMEND = "Recommend"
+    AUTO = "Auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A policy with its defaults filled in.
+
+    Attributes:
+        name: of the object.
+        uid: of the object; empty for the built-in policy.
+        generation: metadata.generation; 0 for the built-in policy.
+        selector: requirements that a node's labels must all meet; matchLabels are written as In with one value.
+        mode: Recommend or Auto.
+        suspend: plans and metrics go on, no change starts.
+        config_map: (namespace, name) of our own mig-parted ConfigMap.
+        allowed_profiles: empty for all.
+        denied_profiles: never part of a new layout.
+        allow_mode_change: a GPU whose MIG mode is off may be switched on, on a node that is wholly idle.
+        pending_seconds: a pod is demand for this policy's nodes once it has been unschedulable so long.
+        batch_idle_seconds: plan when no new demand came for so long.
+        batch_max_seconds: plan at the latest so long after the first new demand.
+        budgets: "3" or "10%" of the governed nodes (rounded up); the strictest counts; empty means no limit.
+        cooldown_seconds: a node rests so long after Done.
+        min_benefit: pods served per reshaped node, at least.
+        pending_deadline_seconds: the deadline of Applied, and again of Verified.
+        conditions: as the object's status has them now.
+    """
+
+    name: str
+    uid: str
+    generation: int
+    selector: tuple[Requirement, ...]
+    mode: Mode = Mode.RECOMMEND
+    suspend: bool = False
+    config_map: tuple[str, str] = ("gpu-operator", "autoslicer-mig-parted-config")
+    allowed_profiles: frozenset[str] = frozenset()
+    denied_profiles: frozenset[str] = frozenset()
+    allow_mode_change: bool = False
+    pending_seconds: float = 30
+    batch_idle_seconds: float = 10
+    batch_max_seconds: float = 60
+    budgets: tuple[str, ...] = ("10%",)
+    cooldown_seconds: float = 600
+    min_benefit: int = 1
+    pending_deadline_seconds: float = 1800
+    conditions: tuple[Condition, ...] = ()

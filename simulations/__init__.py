@@ -1,0 +1,1 @@
+"""A virtual cluster that obeys the same decisions as a real one."""

@@ -1,0 +1,103 @@
+"""What is asked of the solver: nodes with GPUs that may or may not change, and pods that wait for slices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from solver.geometry import Geometry
+
+Counts = tuple[tuple[str, int], ...]
+"""A multiset in canonical form: (name, count) sorted by name, every count positive."""
+
+
+def counts(items: Mapping[str, int] | Iterable[tuple[str, int]]) -> Counts:
+    """The canonical form of a multiset: sorted by name, without zero counts.
+
+    Raises:
+        ValueError: a count is negative.
+    """
+    pairs = sorted(items.items() if isinstance(items, Mapping) else items)
+    for name, count in pairs:
+        if count < 0:
+            raise ValueError(f"the count of {name} is {count}; it must not be negative")
+    return tuple((name, count) for name, count in pairs if count)
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """One GPU of a node.
+
+    Attributes:
+        index: the GPU's index on its node (NVML order).
+        geometry: what this GPU can hold.
+        layout: the multiset of profiles that it is cut into now; None while its MIG mode is off.
+        changeable: it is proven idle and may get another layout. Where `layout` is None, changing it also needs `Node.mode_change`.
+    """
+
+    index: int
+    geometry: Geometry
+    layout: Counts | None
+    changeable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node that pods may be placed on.
+
+    Attributes:
+        name: unique in the problem.
+        gpus: every GPU of the node, by index; empty for a node of which only the free slices matter.
+        free: free slices by profile, over all GPUs of the node, as it is now. The layouts of the changeable GPUs are part of it.
+        resources: what is left of every other resource (cpu in thousandths, memory in bytes, pods, ...).
+        profiles: the profiles that a new layout may use; None for all.
+        min_benefit: a reshape of this node must serve at least so many pods.
+        mode_change: GPUs whose MIG mode is off may be switched on. It is only set where every GPU of the node is idle, for a mode change
+            makes all MIG GPUs of the node anew: then no pod is served there by a slice that stays.
+    """
+
+    name: str
+    gpus: tuple[Gpu, ...]
+    free: Counts
+    resources: Counts
+    profiles: frozenset[str] | None = None
+    min_benefit: int = 1
+    mode_change: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """A pod that waits for slices.
+
+    Attributes:
+        name: `namespace/name`, unique in the problem.
+        priority: the Kubernetes priority; levels are strict between different values.
+        slices: slices asked for, by profile; all must lie on one node.
+        resources: everything else asked for, in the units of `Node.resources`.
+        nodes: the names of the nodes where every predicate that does not count resources holds.
+        order: position among equals; smaller goes first (older, then by name).
+    """
+
+    name: str
+    priority: int
+    slices: Counts
+    resources: Counts
+    nodes: frozenset[str]
+    order: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Nodes sorted by name and pods sorted by name; both unique.
+
+    Raises:
+        ValueError: on construction, when names repeat or are out of order.
+    """
+
+    nodes: tuple[Node, ...]
+    pods: tuple[Pod, ...]
+
+    def __post_init__(self) -> None:
+        for kind, names in (("node", [n.name for n in self.nodes]), ("pod", [p.name for p in self.pods])):
+            if names != sorted(set(names)):
+                raise ValueError(f"the {kind} names of a problem must be sorted and unique")

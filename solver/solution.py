@@ -1,0 +1,73 @@
+"""What the solver answers: who is served where, which GPUs change to what, and how good that provably is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from solver.problem import Counts
+
+
+class By(StrEnum):
+    """How a pod is served."""
+
+    FREE = "free"
+    """by slices that are free now and stay as they are"""
+    RESHAPE = "reshape"
+    """by a node that changes; at least one of its slices does not exist yet or is freed by the change"""
+
+
+class Status(StrEnum):
+    """How sure the answer is."""
+
+    OPTIMAL = "Optimal"
+    """every level up to the changed GPUs is proven"""
+    FEASIBLE = "Feasible"
+    """legal, and within the levels' bounds"""
+    FALLBACK = "Fallback"
+    """the search failed; this is the greedy answer"""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """Pod `pod` is served on node `node`."""
+
+    pod: str
+    node: str
+    by: By
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """GPU `gpu` of node `node` gets the multiset `layout`, which differs from the present one."""
+
+    node: str
+    gpu: int
+    layout: Counts
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """One level of the lexicographic objective.
+
+    Attributes:
+        name: servedWeight, evictions, nodesChanged, gpusChanged or spare.
+        priority: for servedWeight the pods' priority; None for the others.
+        value: what the solution reaches.
+        bound: what no solution with the same values on the levels above can pass (upper for servedWeight and spare, lower for costs); None where nothing is known.
+    """
+
+    name: str
+    priority: int | None
+    value: int
+    bound: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """A plan in the solver's words: `served` sorted by pod, `changes` sorted by node and GPU, `levels` in order of importance."""
+
+    served: tuple[Served, ...]
+    changes: tuple[Change, ...]
+    levels: tuple[Level, ...]
+    status: Status
