@@ -32,7 +32,8 @@ class Gpu:
         index: the GPU's index on its node (NVML order).
         geometry: what this GPU can hold.
         layout: the multiset of profiles that it is cut into now; None while its MIG mode is off.
-        changeable: it is proven idle and may get another layout. Where `layout` is None, changing it also needs `Node.mode_change`.
+        changeable: it is proven idle and may get another layout. Where `layout` is None, changing it also
+            needs `Node.mode_change`.
     """
 
     index: int
@@ -48,12 +49,14 @@ class Node:
     Attributes:
         name: unique in the problem.
         gpus: every GPU of the node, by index; empty for a node of which only the free slices matter.
-        free: free slices by profile, over all GPUs of the node, as it is now. The layouts of the changeable GPUs are part of it.
+        free: free slices by profile, over all GPUs of the node, as it is now. The layouts of the changeable
+            GPUs are part of it.
         resources: what is left of every other resource (cpu in thousandths, memory in bytes, pods, ...).
         profiles: the profiles that a new layout may use; None for all.
         min_benefit: a reshape of this node must serve at least so many pods.
-        mode_change: GPUs whose MIG mode is off may be switched on. It is only set where every GPU of the node is idle, for a mode change
-            makes all MIG GPUs of the node anew: then no pod is served there by a slice that stays.
+        mode_change: GPUs whose MIG mode is off may be switched on. It is only set where every GPU of the node
+            is idle, for a mode change makes all MIG GPUs of the node anew: then no pod is served there by a
+            slice that stays.
     """
 
     name: str

@@ -54,7 +54,8 @@ class Level:
         name: servedWeight, evictions, nodesChanged, gpusChanged or spare.
         priority: for servedWeight the pods' priority; None for the others.
         value: what the solution reaches.
-        bound: what no solution with the same values on the levels above can pass (upper for servedWeight and spare, lower for costs); None where nothing is known.
+        bound: what no solution with the same values on the levels above can pass (upper for servedWeight and
+            spare, lower for costs); None where nothing is known.
     """
 
     name: str
@@ -65,7 +66,14 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Solution:
-    """A plan in the solver's words: `served` sorted by pod, `changes` sorted by node and GPU, `levels` in order of importance."""
+    """A plan in the solver's words.
+
+    Attributes:
+        served: sorted by pod.
+        changes: sorted by node and GPU.
+        levels: in order of importance.
+        status: how sure it is.
+    """
 
     served: tuple[Served, ...]
     changes: tuple[Change, ...]
