@@ -1,0 +1,231 @@
+"""MigAutoscalingPolicy: which nodes may be reshaped, when, and how many at a time."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import ConfigDict, Field
+
+from autoslicer.api.conditions import Conditions
+from autoslicer.api.model import Model, Rule
+from autoslicer.api.values import (
+    ATOMIC,
+    Count,
+    Deadline,
+    Digest,
+    LabelKey,
+    LabelValue,
+    Metadata,
+    Namespace,
+    NodeCount,
+    ObjectName,
+    Profiles,
+    Seconds,
+    Timestamp,
+)
+
+
+class Requirement(Model):
+    """One requirement of a label selector."""
+
+    rules: ClassVar = (
+        Rule(
+            "self.operator in ['In', 'NotIn'] ? size(self.values) > 0 : size(self.values) == 0",
+            "values must name at least one value for In and NotIn, and none for Exists and DoesNotExist",
+            lambda requirement: (requirement.operator in ("In", "NotIn")) == bool(requirement.values),
+            ".values",
+        ),
+    )
+
+    key: LabelKey = Field(description="The label that the requirement is about.")
+    operator: Literal["In", "NotIn", "Exists", "DoesNotExist"] = Field(
+        description="How the label relates to values: In, NotIn, Exists or DoesNotExist."
+    )
+    values: Annotated[list[LabelValue], Field(max_length=64, json_schema_extra=ATOMIC)] = Field(
+        [], description="The values for In and NotIn; else empty."
+    )
+
+
+class NodeSelector(Model):
+    """A label selector over nodes that asks for something."""
+
+    model_config = ConfigDict(json_schema_extra={"x-kubernetes-map-type": "atomic"})
+    rules: ClassVar = (
+        Rule(
+            "size(self.matchLabels) + size(self.matchExpressions) > 0",
+            'nodeSelector must ask for something, such as matchLabels {"nvidia.com/mig.capable": "true"}: '
+            "an empty one would govern every node",
+            lambda selector: bool(selector.match_labels or selector.match_expressions),
+        ),
+    )
+
+    match_labels: Annotated[dict[LabelKey, LabelValue], Field(max_length=32)] = Field(
+        {}, description="Labels that a node must carry, each with exactly this value."
+    )
+    match_expressions: Annotated[list[Requirement], Field(max_length=32, json_schema_extra=ATOMIC)] = Field(
+        [], description="Requirements that a node must meet, all of them."
+    )
+
+
+class ConfigMapReference(Model):
+    """The ConfigMap that holds the generated mig-parted configs."""
+
+    namespace: Namespace = Field("gpu-operator", description="The GPU Operator's namespace.")
+    name: ObjectName = Field(
+        "autoslicer-mig-parted-config",
+        description="The ConfigMap's name; ClusterPolicy's migManager.config.name must be the same.",
+    )
+
+
+class Layouts(Model):
+    """Which layouts a plan may give to a GPU, and where they are written."""
+
+    rules: ClassVar = (
+        Rule(
+            "!self.allowedProfiles.exists(profile, profile in self.deniedProfiles)",
+            "deniedProfiles must not name a profile that allowedProfiles names too",
+            lambda layouts: not set(layouts.allowed_profiles) & set(layouts.denied_profiles),
+            ".deniedProfiles",
+        ),
+    )
+
+    source: Literal["Generated"] = Field(
+        "Generated",
+        description="Where layouts come from. Generated: one config a layout, written into configMap.",
+    )
+    config_map: ConfigMapReference = Field(
+        ConfigMapReference(), description="The ConfigMap that generated configs are written into."
+    )
+    allowed_profiles: Profiles = Field(
+        [], description="The only profiles that a changed GPU may get; empty: every profile the GPU has."
+    )
+    denied_profiles: Profiles = Field([], description="Profiles that a changed GPU must not get.")
+    allow_mode_change: bool = Field(
+        False,
+        description="Whether MIG mode may be switched, on an idle node only: it clears every MIG GPU of the node.",
+    )
+
+
+class Trigger(Model):
+    """When pods that wait for a slice lead to a plan."""
+
+    rules: ClassVar = (
+        Rule(
+            "self.batchMaxSeconds >= self.batchIdleSeconds",
+            "batchMaxSeconds must be at least batchIdleSeconds",
+            lambda trigger: trigger.batch_max_seconds >= trigger.batch_idle_seconds,
+            ".batchMaxSeconds",
+        ),
+    )
+
+    pending_seconds: Seconds = Field(
+        30, description="How long a pod must be unschedulable before it counts as demand."
+    )
+    batch_idle_seconds: Seconds = Field(
+        10, description="How long no further pod may come before the ones gathered are planned for together."
+    )
+    batch_max_seconds: Seconds = Field(60, description="How long pods are gathered at most.")
+
+
+class Budget(Model):
+    """A limit on the nodes that are being changed at once."""
+
+    nodes: NodeCount = Field(
+        description="How many governed nodes may be in a change at once: a number or a percentage, rounded up; "
+        "0 lets none start."
+    )
+
+
+class Disruption(Model):
+    """How much may be disturbed, and for what gain."""
+
+    budgets: Annotated[list[Budget], Field(min_length=1, max_length=16, json_schema_extra=ATOMIC)] = Field(
+        [Budget(nodes="10%")], description="Limits; the strictest one counts."
+    )
+    cooldown_seconds: Seconds = Field(600, description="How long a node rests after a change that is Done.")
+    min_benefit: Annotated[int, Field(ge=1, le=1000)] = Field(
+        1, description="How many pods a change of a node must serve at least."
+    )
+
+
+class Recovery(Model):
+    """What happens to a change that does not come to its end by itself."""
+
+    pending_deadline_seconds: Deadline = Field(
+        1800,
+        description="How long mig-manager may take to apply a layout, and then the node to show it.",
+    )
+
+
+class PolicySpec(Model):
+    """What the user wants."""
+
+    node_selector: NodeSelector = Field(description="The nodes that the policy governs.")
+    mode: Literal["Recommend", "Auto"] = Field(
+        "Recommend",
+        description="Recommend: every MigReconfiguration waits for approval. Auto: none does.",
+    )
+    suspend: bool = Field(
+        False, description="Whether no new change may start; plans go on, a change under way is finished."
+    )
+    layouts: Layouts = Field(
+        Layouts(), description="Which layouts a plan may give to a GPU, and where they are written."
+    )
+    trigger: Trigger = Field(Trigger(), description="When pods that wait for a slice lead to a plan.")
+    disruption: Disruption = Field(Disruption(), description="How much may be disturbed, and for what gain.")
+    recovery: Recovery = Field(
+        Recovery(), description="What happens to a change that does not come to its end by itself."
+    )
+
+
+class NodeCounts(Model):
+    """The nodes of the policy."""
+
+    governed: Count = Field(description="Nodes that the policy governs.")
+    reshaping: Count = Field(description="Nodes that are in a change.")
+
+
+class PodCounts(Model):
+    """The pods that ask for MIG slices."""
+
+    pending: Count = Field(description="Pods that wait for a slice.")
+    lacking: Count = Field(description="Those that no free slice serves.")
+    servable: Count = Field(description="Those that the last plan serves, by a free slice or a change.")
+
+
+class LastPlan(Model):
+    """The newest plan, in short."""
+
+    digest: Digest = Field(description="Identifies the snapshot that was planned for.")
+    time: Timestamp = Field(description="When the plan last came out different.")
+    status: Literal["Optimal", "Feasible", "Fallback"] = Field(
+        description="Optimal: proven best. Feasible: within gap of the best. Fallback: greedy, the search failed."
+    )
+    gap: Annotated[
+        float, Field(ge=0, le=1, description="How far the pods served may be from the best, as a part of it.")
+    ]
+
+
+class PolicyStatus(Model):
+    """What the controller saw; only the controller writes it."""
+
+    observed_generation: Annotated[
+        Count | None,
+        Field(description="metadata.generation of the policy that this status was computed from."),
+    ] = None
+    conditions: Conditions | None = Field(None, description="Ready: the policy is in force.")
+    nodes: NodeCounts | None = Field(None, description="The nodes of the policy, counted.")
+    pods: PodCounts | None = Field(None, description="The pods that ask for MIG slices, counted.")
+    last_plan: LastPlan | None = Field(None, description="The newest plan, in short.")
+
+
+class MigAutoscalingPolicy(Model):
+    """Which nodes' MIG layouts may be changed for pods that wait for a slice, when, and how many at a time."""
+
+    api_version: Literal["autoslicer.dev/v1alpha1"]
+    kind: Literal["MigAutoscalingPolicy"]
+    metadata: Metadata
+    spec: PolicySpec = Field(description="What the user wants.")
+    status: PolicyStatus | None = Field(
+        None, description="What the controller saw; only the controller writes it."
+    )
