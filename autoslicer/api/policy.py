@@ -102,7 +102,7 @@ class Layouts(Model):
     denied_profiles: Profiles = Field([], description="Profiles that a changed GPU must not get.")
     allow_mode_change: bool = Field(
         False,
-        description="Whether MIG mode may be switched, on an idle node only: it clears every MIG GPU of the node.",
+        description="Whether MIG mode may be switched; it clears every GPU and so asks for an idle node.",
     )
 
 
@@ -131,8 +131,8 @@ class Budget(Model):
     """A limit on the nodes that are being changed at once."""
 
     nodes: NodeCount = Field(
-        description="How many governed nodes may be in a change at once: a number or a percentage, rounded up; "
-        "0 lets none start."
+        description="How many governed nodes may be in a change at once: a number, or a percentage that is "
+        "rounded up; 0 lets none start."
     )
 
 
@@ -199,7 +199,7 @@ class LastPlan(Model):
     digest: Digest = Field(description="Identifies the snapshot that was planned for.")
     time: Timestamp = Field(description="When the plan last came out different.")
     status: Literal["Optimal", "Feasible", "Fallback"] = Field(
-        description="Optimal: proven best. Feasible: within gap of the best. Fallback: greedy, the search failed."
+        description="Optimal: proven best. Feasible: within gap of it. Fallback: greedy, the search failed."
     )
     gap: Annotated[
         float, Field(ge=0, le=1, description="How far the pods served may be from the best, as a part of it.")
@@ -220,7 +220,7 @@ class PolicyStatus(Model):
 
 
 class MigAutoscalingPolicy(Model):
-    """Which nodes' MIG layouts may be changed for pods that wait for a slice, when, and how many at a time."""
+    """Which nodes' MIG layouts may change for pods that wait for a slice, when, and how many at a time."""
 
     api_version: Literal["autoslicer.dev/v1alpha1"]
     kind: Literal["MigAutoscalingPolicy"]

@@ -39,8 +39,8 @@ Phase = Literal[
     "Cancelled",
 ]
 
-# The controller acts on an approval at once, and from Labelled on a change must be finished: taking an approval
-# back would promise a stop that nothing can keep. Deleting the object stops a change that still waits.
+# The controller acts on an approval at once, and from Labelled on a change must be finished: taking an
+# approval back would promise a stop that nothing can keep. Deleting the object stops a change that waits.
 APPROVED_ONCE: dict[str, Any] = {
     VALIDATIONS: [
         {

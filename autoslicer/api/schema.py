@@ -25,9 +25,9 @@ _TRANSLATED = (
 def structural_schema(model: type[BaseModel]) -> Schema:
     """Return the structural schema of `model`, complete in itself.
 
-    Every node has a type, nothing refers elsewhere, an optional field is absent rather than null, and a required one
-    that may be null is nullable. A field that holds a model has the whole model as its default: the API server checks
-    a default against the rules that look at it without filling in the defaults below it.
+    Every node has a type, nothing refers elsewhere, an optional field is absent rather than null, and a
+    required one that may be null is nullable. A field that holds a model has the whole model as its default:
+    the API server checks a default against the rules that look at it before it fills in the defaults below.
 
     Raises:
         TypeError: the model uses something that a structural schema cannot say.
@@ -62,7 +62,7 @@ def _node(raw: Schema, definitions: dict[str, Schema], path: str) -> Schema:
 
 
 def _resolved(raw: Schema, definitions: dict[str, Schema], path: str) -> Schema:
-    """Return `raw` with its reference followed and `T | None` taken apart; what the field itself says wins."""
+    """Return `raw` with its reference followed and `T | None` taken apart; what the field says wins."""
     near = {key: value for key, value in raw.items() if key not in ("$ref", "anyOf")}
     if "$ref" in raw:
         far = definitions[raw["$ref"].removeprefix("#/$defs/")]

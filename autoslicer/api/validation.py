@@ -1,4 +1,4 @@
-"""Reading a policy that no API server has seen: every problem becomes a sentence that says what would be right."""
+"""Reading a policy that no API server has seen: every problem becomes a sentence that says what is right."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ KIND = "MigAutoscalingPolicy"
 def validate_policy(raw: object) -> MigAutoscalingPolicy:
     """Return the policy that `raw`, a parsed YAML or JSON document, holds, with its defaults filled in.
 
-    It accepts what the API server accepts under strict field validation, and a null counts as absent there as well.
+    It accepts what the API server accepts under strict field validation, where a null counts as absent, too.
     The status is the controller's and not looked at.
 
     Raises:
-        ValueError: `raw` is no valid policy; a sentence a line names the object, the field and what would be right.
+        ValueError: `raw` is no valid policy; each line names the object, the field and what would be right.
     """
     if not isinstance(raw, dict):
         raise ValueError(f"a {KIND} must be a mapping, not {_shown(raw)}")
