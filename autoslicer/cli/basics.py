@@ -1,0 +1,32 @@
+"""The commands that take no input: `crds`, `version`, and `run`, which starts the controller."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from typing import Annotated
+
+import typer
+
+from autoslicer import __version__
+from autoslicer.cli import output
+from autoslicer.cli.output import DataFormat
+from autoslicer.core.names import API_VERSION
+
+
+def crds() -> None:
+    """Print the CustomResourceDefinitions, for `kubectl apply --server-side -f -`."""
+    from autoslicer.api.crds import crds_yaml
+
+    sys.stdout.write(crds_yaml())
+
+
+def version(
+    form: Annotated[DataFormat | None, typer.Option("-o", "--output", help="Without it, one line.")] = None,
+) -> None:
+    """Print the versions of autoslicer, of its API and of Python."""
+    if form is None:
+        sys.stdout.write(f"autoslicer {__version__}\n")
+        return
+    versions = {"version": __version__, "apiVersion": API_VERSION, "python": platform.python_version()}
+    output.data(versions, form)

@@ -1,0 +1,53 @@
+"""The entry point: the list of commands, and how every way of ending becomes an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+
+from autoslicer.cli import basics, profiles
+from autoslicer.cli.failures import CommandError, ExitCode
+
+app = typer.Typer(
+    help="Scheduler-aware autoscaling of NVIDIA MIG layouts for Kubernetes.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+)
+app.command()(profiles.profiles)
+app.command()(basics.crds)
+app.command()(basics.version)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Return the exit code of one command line, by default the process's own; a mistake becomes a sentence."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        result = typer.main.get_command(app).main(
+            given or ["--help"], prog_name=_program(), standalone_mode=False
+        )
+        sys.stdout.flush()
+    except CommandError as failure:
+        return _refuse(str(failure), failure.code)
+    except typer.TyperException as error:
+        return _refuse(f"{error.format_message()} (see `{_program()} --help`)", error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        # the reader went away, as `head` does; the interpreter must not try to flush the rest when it ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.CLOSED_PIPE
+    return int(result or ExitCode.OK)
+
+
+def _refuse(sentence: str, code: int) -> int:
+    print("error: " + " ".join(sentence.split()), file=sys.stderr)
+    return code
+
+
+def _program() -> str:
+    """`kubectl autoslicer` where kubectl runs it as its plugin."""
+    return "kubectl autoslicer" if Path(sys.argv[0]).name.startswith("kubectl-") else "autoslicer"
