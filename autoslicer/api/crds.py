@@ -18,9 +18,7 @@ from autoslicer.api.model import VALIDATIONS
 from autoslicer.api.policy import MigAutoscalingPolicy
 from autoslicer.api.reconfiguration import MigReconfiguration
 from autoslicer.api.schema import Schema, structural_schema
-
-GROUP = "autoslicer.dev"
-VERSION = "v1alpha1"
+from autoslicer.core.names import API_VERSION, GROUP, VERSION
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +146,7 @@ def _root_schema(model: type[BaseModel]) -> Schema:
     """Return the model's schema as the root of a CRD; type and object meta are the API server's."""
     schema = structural_schema(model)
     properties = {
-        "apiVersion": {"description": f"{GROUP}/{VERSION}.", "type": "string"},
+        "apiVersion": {"description": f"{API_VERSION}.", "type": "string"},
         "kind": {"description": f"{model.__name__}.", "type": "string"},
         "metadata": {"type": "object"},
         **{name: child for name, child in schema["properties"].items() if name in ("spec", "status")},

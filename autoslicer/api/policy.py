@@ -22,7 +22,10 @@ from autoslicer.api.values import (
     Profiles,
     Seconds,
     Timestamp,
+    Word,
 )
+from autoslicer.core.policy import Mode
+from solver.solution import Status
 
 
 class Requirement(Model):
@@ -161,8 +164,8 @@ class PolicySpec(Model):
     """What the user wants."""
 
     node_selector: NodeSelector = Field(description="The nodes that the policy governs.")
-    mode: Literal["Recommend", "Auto"] = Field(
-        "Recommend",
+    mode: Annotated[Mode, Word] = Field(
+        Mode.RECOMMEND,
         description="Recommend: every MigReconfiguration waits for approval. Auto: none does.",
     )
     suspend: bool = Field(
@@ -190,7 +193,7 @@ class PodCounts(Model):
 
     pending: Count = Field(description="Pods that wait for a slice.")
     lacking: Count = Field(description="Those that no free slice serves.")
-    servable: Count = Field(description="Those that the last plan serves, by a free slice or a change.")
+    servable: Count = Field(description="Those that the last plan serves by a change of the policy's nodes.")
 
 
 class LastPlan(Model):
@@ -198,21 +201,20 @@ class LastPlan(Model):
 
     digest: Digest = Field(description="Identifies the snapshot that was planned for.")
     time: Timestamp = Field(description="When the plan last came out different.")
-    status: Literal["Optimal", "Feasible", "Fallback"] = Field(
+    status: Annotated[Status, Word] = Field(
         description="Optimal: proven best. Feasible: within gap of it. Fallback: greedy, the search failed."
     )
-    gap: Annotated[
-        float, Field(ge=0, le=1, description="How far the pods served may be from the best, as a part of it.")
-    ]
+    gap: Annotated[float, Field(ge=0, le=1)] = Field(
+        description="How far the pods served may be from the best, as a part of it."
+    )
 
 
 class PolicyStatus(Model):
     """What the controller saw; only the controller writes it."""
 
-    observed_generation: Annotated[
-        Count | None,
-        Field(description="metadata.generation of the policy that this status was computed from."),
-    ] = None
+    observed_generation: Count | None = Field(
+        None, description="metadata.generation of the policy that this status was computed from."
+    )
     conditions: Conditions | None = Field(None, description="Ready: the policy is in force.")
     nodes: NodeCounts | None = Field(None, description="The nodes of the policy, counted.")
     pods: PodCounts | None = Field(None, description="The pods that ask for MIG slices, counted.")

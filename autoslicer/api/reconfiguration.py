@@ -12,32 +12,20 @@ from autoslicer.api.model import VALIDATIONS, Model, Rule, immutable
 from autoslicer.api.policy import Recovery
 from autoslicer.api.values import (
     ATOMIC,
+    SUBDOMAIN,
     ConfigName,
     Digest,
+    GpuIndex,
     Instances,
     Metadata,
     ObjectName,
     PodNames,
     Text,
     Timestamp,
+    Word,
     keyed_by,
 )
-
-Phase = Literal[
-    "Waiting",
-    "Validated",
-    "Tainted",
-    "Drained",
-    "Published",
-    "Labelled",
-    "Applied",
-    "Verified",
-    "Done",
-    "RollingBack",
-    "RolledBack",
-    "Quarantined",
-    "Cancelled",
-]
+from autoslicer.core.phases import Phase
 
 # The controller acts on an approval at once, and from Labelled on a change must be finished: taking an
 # approval back would promise a stop that nothing can keep. Deleting the object stops a change that waits.
@@ -54,8 +42,9 @@ APPROVED_ONCE: dict[str, Any] = {
 class NodeReference(Model):
     """The node, told from a later one of the same name."""
 
-    name: ObjectName = Field(description="The node's name.")
-    uid: Annotated[str, Field(min_length=1, max_length=64, description="The node's metadata.uid.")]
+    # 251 and not 253, so that "<node>-<n>" can be the name of the object itself
+    name: Annotated[str, Field(pattern=SUBDOMAIN, max_length=251)] = Field(description="The node's name.")
+    uid: Annotated[str, Field(min_length=1, max_length=64)] = Field(description="The node's metadata.uid.")
 
 
 class GpuChange(Model):
@@ -70,7 +59,7 @@ class GpuChange(Model):
         ),
     )
 
-    index: Annotated[int, Field(ge=0, le=31, description="The GPU's index on its node, in NVML's order.")]
+    index: GpuIndex = Field(description="NVML's index of the GPU on its node.")
     before: Instances | None = Field(
         alias="from", description="GPU instances a profile when planned; null where MIG mode is off."
     )
@@ -129,15 +118,10 @@ class ReconfigurationSpec(Model):
         description="What nvidia.com/mig.config becomes: the name of the new layout's config.",
         json_schema_extra=immutable("to"),
     )
-    gpus: Annotated[
-        list[GpuChange],
-        Field(
-            min_length=1,
-            max_length=32,
-            description="Every GPU of the node, changed or not.",
-            json_schema_extra={**keyed_by("index"), **immutable("gpus")},
-        ),
-    ]
+    gpus: Annotated[list[GpuChange], Field(min_length=1, max_length=32)] = Field(
+        description="Every GPU of the node, changed or not.",
+        json_schema_extra={**keyed_by("index"), **immutable("gpus")},
+    )
     serves: PodNames = Field(
         description="The pods that the change is for, as namespace/name.",
         json_schema_extra=immutable("serves"),
@@ -160,7 +144,7 @@ class ReconfigurationSpec(Model):
 class Step(Model):
     """A phase that was reached."""
 
-    phase: Phase = Field(description="The phase.")
+    phase: Annotated[Phase, Word] = Field(description="The phase.")
     at: Timestamp = Field(description="When it was reached.")
     message: Text = Field(description="What was seen or done.")
 
@@ -168,22 +152,17 @@ class Step(Model):
 class ReconfigurationStatus(Model):
     """How far the change has come; only the controller writes it."""
 
-    phase: Phase | None = Field(
+    phase: Annotated[Phase, Word] | None = Field(
         None, description="The step reached last, or the end that the change came to."
     )
     started_at: Timestamp | None = Field(None, description="When the first step was taken.")
     deadline: Timestamp | None = Field(None, description="When the present phase must be over.")
-    attempt: Annotated[
-        int | None, Field(ge=1, description="How often the layout has been asked for, this time included.")
-    ] = None
-    steps: Annotated[
-        list[Step] | None,
-        Field(
-            max_length=64,
-            json_schema_extra=ATOMIC,
-            description="The phases reached, in order, each with its time.",
-        ),
-    ] = None
+    attempt: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="How often the layout has been asked for, this time included."
+    )
+    steps: Annotated[list[Step], Field(max_length=64, json_schema_extra=ATOMIC)] | None = Field(
+        None, description="The phases reached, in order, each with its time."
+    )
     conditions: Conditions | None = Field(
         None,
         description="Succeeded: Unknown while under way, True at Done, False with a reason at any other end.",

@@ -75,7 +75,7 @@ def _expected(problem: ErrorDetails) -> str:
     match problem["type"]:
         case "string_pattern_mismatch":
             return EXPECTED[context["pattern"]]
-        case "literal_error":
+        case "literal_error" | "enum":
             return str(context["expected"])
         case "greater_than_equal":
             return f"at least {context['ge']}"

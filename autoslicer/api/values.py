@@ -24,6 +24,8 @@ POD = rf"^{_DNS_LABEL}/{_SUBDOMAIN}$"
 NODE_COUNT = r"^([0-9]+|[0-9]{1,2}%|100%)$"
 DIGEST = r"^sha256:[0-9a-f]{64}$"
 PCI_DEVICE = r"^0x[0-9A-F]{8}$"
+GPU_UUID = r"^GPU-"
+MIG_UUID = r"^MIG-"
 # metav1.Condition's own patterns
 CONDITION_TYPE = rf"^({_SUBDOMAIN}/)?(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])$"
 CONDITION_REASON = r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$"
@@ -38,6 +40,8 @@ EXPECTED = {
     POD: "namespace/name of a pod",
     NODE_COUNT: 'a number of nodes ("3") or a percentage of the governed ones ("10%")',
     DIGEST: "sha256: and 64 hexadecimal digits",
+    GPU_UUID: "the UUID of a GPU",
+    MIG_UUID: "the UUID of a MIG device",
     PCI_DEVICE: "a PCI device and vendor id, such as 0x233010DE",
     CONDITION_TYPE: "a condition's type",
     CONDITION_REASON: "a reason in CamelCase",
@@ -57,10 +61,17 @@ ConfigName = Annotated[str, Field(pattern=CONFIG, max_length=63)]
 PodName = Annotated[str, Field(pattern=POD, max_length=317)]
 NodeCount = Annotated[str, Field(pattern=NODE_COUNT, max_length=6)]
 Digest = Annotated[str, Field(pattern=DIGEST, max_length=71)]
-Text = Annotated[str, Field(max_length=1024)]
+PciDevice = Annotated[str, Field(pattern=PCI_DEVICE, max_length=10)]
+GpuIndex = Annotated[int, Field(ge=0, le=31)]
+GpuUuid = Annotated[str, Field(pattern=GPU_UUID, max_length=128)]
+MigUuid = Annotated[str, Field(pattern=MIG_UUID, max_length=128)]
+Text = Annotated[str, Field(max_length=32768)]
 Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 Instances = Annotated[dict[Profile, Annotated[int, Field(ge=1, le=7)]], Field(max_length=16)]
 
+
+# strict mode takes only a member for an enum's field; documents have words
+Word = Field(strict=False)
 
 ATOMIC: dict[str, Any] = {"x-kubernetes-list-type": "atomic"}
 SET: dict[str, Any] = {"x-kubernetes-list-type": "set"}
