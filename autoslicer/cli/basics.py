@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import sys
 from typing import Annotated
 
 import typer
@@ -18,7 +17,7 @@ def crds() -> None:
     """Print the CustomResourceDefinitions, for `kubectl apply --server-side -f -`."""
     from autoslicer.api.crds import crds_yaml
 
-    sys.stdout.write(crds_yaml())
+    output.write(crds_yaml())
 
 
 def version(
@@ -26,7 +25,7 @@ def version(
 ) -> None:
     """Print the versions of autoslicer, of its API and of Python."""
     if form is None:
-        sys.stdout.write(f"autoslicer {__version__}\n")
+        output.write(f"autoslicer {__version__}\n")
         return
     versions = {"version": __version__, "apiVersion": API_VERSION, "python": platform.python_version()}
     output.data(versions, form)

@@ -33,3 +33,9 @@ class UnreachableError(CommandError):
     """The API server does not answer, or there is no kubeconfig that leads to one."""
 
     code = ExitCode.UNREACHABLE
+
+
+class ClosedPipeError(CommandError):
+    """The reader of stdout went away; there is nothing to say and nobody to hear it."""
+
+    code = ExitCode.CLOSED_PIPE

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import typer
 
 from autoslicer.cli import basics, profiles
-from autoslicer.cli.failures import CommandError, ExitCode
+from autoslicer.cli.failures import ClosedPipeError, CommandError, ExitCode
 
 app = typer.Typer(
     help="Scheduler-aware autoscaling of NVIDIA MIG layouts for Kubernetes.",
@@ -23,28 +22,25 @@ app.command()(basics.version)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Return the exit code of one command line, by default the process's own; a mistake becomes a sentence."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    """Return the exit code of one command line (default: the process's own); a mistake becomes one sentence."""
+    given = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    command = typer.main.get_command(app)
     try:
-        result = typer.main.get_command(app).main(
-            given or ["--help"], prog_name=_program(), standalone_mode=False
-        )
-        sys.stdout.flush()
+        result = command.main(given, prog_name=_program(), standalone_mode=False)
+    except ClosedPipeError as closed:
+        return closed.code
     except CommandError as failure:
         return _refuse(str(failure), failure.code)
     except typer.TyperException as error:
         return _refuse(f"{error.format_message()} (see `{_program()} --help`)", error.exit_code)
-    except (KeyboardInterrupt, typer.Abort):
+    except typer.Abort:
         return ExitCode.INTERRUPTED
-    except BrokenPipeError:
-        # the reader went away, as `head` does; the interpreter must not try to flush the rest when it ends
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.CLOSED_PIPE
     return int(result or ExitCode.OK)
 
 
-def _refuse(sentence: str, code: int) -> int:
-    print("error: " + " ".join(sentence.split()), file=sys.stderr)
+def _refuse(message: str, code: int) -> int:
+    for sentence in message.splitlines():
+        print(f"error: {sentence}", file=sys.stderr)
     return code
 
 

@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from autoslicer.cli.failures import ClosedPipeError
+
 if TYPE_CHECKING:
     from rich.console import Console
 
-PIPED_WIDTH = 1_000_000
+UNWRAPPED = 1_000_000
+"""a width that nothing reaches"""
 
 
 class Format(StrEnum):
@@ -26,6 +29,11 @@ class Format(StrEnum):
     WIDE = "wide"
     JSON = "json"
     YAML = "yaml"
+
+    @property
+    def for_people(self) -> bool:
+        """Text to read, not a document to parse."""
+        return self in (Format.TABLE, Format.WIDE)
 
 
 class DataFormat(StrEnum):
@@ -40,18 +48,30 @@ def say(message: str) -> None:
     print(message, file=sys.stderr)
 
 
+def write(text: str) -> None:
+    """Write text to stdout.
+
+    Raises:
+        ClosedPipeError: the reader went away, as `head` does; the interpreter will not try to flush the rest.
+    """
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise ClosedPipeError from None
+
+
 def data(document: Mapping[str, Any], form: str) -> None:
     """Write a document to stdout as JSON or YAML, keys in the order they have."""
     if form == Format.YAML:
-        sys.stdout.write(
-            yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=PIPED_WIDTH)
-        )
+        write(yaml.dump(document, None, _Dumper, sort_keys=False, allow_unicode=True, width=UNWRAPPED))
     else:
-        sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
 
 
-def text(draw: Callable[[Console], None]) -> None:
-    """Write what `draw` prints to stdout: wrapped and, unless NO_COLOR is set, coloured on a terminal; else plain."""
+def drawn(draw: Callable[[Console], None]) -> None:
+    """Write what `draw` prints: on a terminal wrapped and, unless NO_COLOR is set, coloured; else plain."""
     from rich.console import Console
 
     terminal = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
@@ -60,13 +80,13 @@ def text(draw: Callable[[Console], None]) -> None:
         file=buffer,
         force_terminal=terminal,
         force_interactive=False,
-        width=None if terminal else PIPED_WIDTH,
+        width=None if terminal else UNWRAPPED,
         highlight=False,
         markup=False,
         emoji=False,
     )
     draw(console)
-    sys.stdout.write(re.sub(r"[ ]+$", "", buffer.getvalue(), flags=re.MULTILINE))
+    write(re.sub(r"[ ]+$", "", buffer.getvalue(), flags=re.MULTILINE))
 
 
 class _Dumper(yaml.CSafeDumper):

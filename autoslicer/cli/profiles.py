@@ -10,7 +10,7 @@ import typer
 from autoslicer.cli import output
 from autoslicer.cli.failures import BadInputError
 from autoslicer.cli.output import Format
-from autoslicer.cli.wording import layout, number, ranges
+from autoslicer.cli.wording import largest_first, layout, number, ranges
 from autoslicer.core.names import API_VERSION
 from solver import geometry
 from solver.geometry import Geometry
@@ -30,28 +30,28 @@ def profiles(
 ) -> None:
     """Show the MIG profiles, placements and layouts of a GPU model, or list the models that are known."""
     found = [_find(product)] if product else list(geometry.models())
-    if form in (Format.JSON, Format.YAML):
-        output.data(
-            {"apiVersion": API_VERSION, "kind": "GeometryList", "items": [_item(g) for g in found]}, form
-        )
+    if not form.for_people:
+        items = [_item(known) for known in found]
+        output.data({"apiVersion": API_VERSION, "kind": "GeometryList", "items": items}, form)
     elif product:
-        output.text(lambda console: _one(console, found[0], every=form == Format.WIDE))
+        output.drawn(lambda console: _one(console, found[0], every=form == Format.WIDE))
     else:
-        output.text(lambda console: _list(console, found))
+        output.drawn(lambda console: _list(console, found))
 
 
 def _find(product: str) -> Geometry:
+    """The model behind a product label, a model's name or the unambiguous start of one."""
+    wanted = product.lower()
     by_model = {known.model.lower(): known for known in geometry.models()}
-    found = by_model.get(product.lower()) or geometry.by_product(product)
-    if found is None and len(same := [name for name in by_model if name.startswith(product.lower())]) == 1:
-        found = by_model[same[0]]
-    if found is None:
-        close = get_close_matches(product.lower(), by_model, n=1)
-        instead = (
-            f"did you mean {by_model[close[0]].model}?" if close else "`autoslicer profiles` lists the models"
-        )
-        raise BadInputError(f"no GPU model or product {product!r} is known; {instead}")
-    return found
+    if found := by_model.get(wanted) or geometry.by_product(product):
+        return found
+    matching = [name for name in by_model if name.startswith(wanted)]
+    if len(matching) == 1:
+        return by_model[matching[0]]
+    near = matching or get_close_matches(wanted, by_model, n=1)
+    instead = " or ".join(by_model[name].model for name in near)
+    hint = f"did you mean {instead}?" if near else "`autoslicer profiles` lists the models"
+    raise BadInputError(f"no GPU model or product {product!r} is known; {hint}")
 
 
 def _item(found: Geometry) -> dict[str, Any]:
@@ -108,8 +108,8 @@ def _one(console: Console, found: Geometry, *, every: bool) -> None:
     layouts = found.maximal_multisets(None if every else frozenset(_plain(found)))
     kind = "" if every else " of plain profiles (-o wide: of all)"
     console.print(f"\n{number(len(layouts), 'maximal layout')}{kind}")
-    for text in sorted(map(layout, layouts), reverse=True):
-        console.print(f"  {text}")
+    for counts in sorted(layouts, key=largest_first):
+        console.print(f"  {layout(counts)}")
 
 
 def _plain(found: Geometry) -> list[str]:

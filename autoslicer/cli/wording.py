@@ -17,8 +17,12 @@ def layout(counts: Counts | None) -> str:
     """
     if counts is None:
         return "MIG off"
-    ordered = sorted(counts, key=lambda item: (-_compute_slices(item[0]), item[0]))
-    return " + ".join(f"{count} x {profile}" for profile, count in ordered) or "no instances"
+    return " + ".join(f"{-less} x {profile}" for _, profile, less in largest_first(counts)) or "no instances"
+
+
+def largest_first(counts: Counts) -> list[tuple[int, str, int]]:
+    """A sort key: (-compute slices, profile, -count) of each profile; layouts with large instances come first."""
+    return sorted((-_compute_slices(profile), profile, -count) for profile, count in counts)
 
 
 def number(count: int, noun: str, plural: str = "") -> str:
