@@ -1,0 +1,85 @@
+"""Whether the levels that a solution states are those that it reaches, worked out from the solution alone."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+
+from solver.problem import Counts, Node, Problem
+from solver.solution import Level, Solution, Status
+
+COSTS = ("evictions", "nodesChanged", "gpusChanged")
+
+
+def wrong_levels(problem: Problem, solution: Solution) -> Iterator[str]:
+    """A sentence for each level that is missing, untrue or beyond its bound.
+
+    The names in the solution must be known to be those of the problem.
+    """
+    due = _values(problem, solution)
+    if [(level.name, level.priority) for level in solution.levels] != [key for key, _ in due]:
+        names = ", ".join(name if priority is None else f"{name}({priority})" for (name, priority), _ in due)
+        yield f"the levels should be {names}, in this order"
+        return
+    for level, (_, value) in zip(solution.levels, due, strict=True):
+        if level.value != value:
+            yield f"level {_title(level)} is {value}, not {level.value}"
+        elif level.bound is not None and _beyond(level, level.bound):
+            yield f"level {_title(level)} is {level.value} and passes its bound {level.bound}"
+    ranked = [level for level in solution.levels if level.name != "spare"]
+    if solution.status is Status.OPTIMAL:
+        for level in ranked:
+            if level.bound != level.value:
+                yield f"the status is Optimal though level {_title(level)} is not proven"
+    elif solution.status is Status.FEASIBLE and all(level.bound == level.value for level in ranked):
+        yield "the status is Feasible though every level is proven"
+
+
+def _title(level: Level) -> str:
+    return level.name if level.priority is None else f"{level.name} of priority {level.priority}"
+
+
+def _beyond(level: Level, bound: int) -> bool:
+    return level.value < bound if level.name in COSTS else level.value > bound
+
+
+def _values(problem: Problem, solution: Solution) -> list[tuple[tuple[str, int | None], int]]:
+    priority = {pod.name: pod.priority for pod in problem.pods}
+    served = Counter(priority[row.pod] for row in solution.served)
+    levels: list[tuple[tuple[str, int | None], int]] = [
+        (("servedWeight", each), served[each]) for each in sorted(set(priority.values()), reverse=True)
+    ]
+    levels.append((("evictions", None), 0))
+    levels.append((("nodesChanged", None), len({change.node for change in solution.changes})))
+    levels.append((("gpusChanged", None), len(solution.changes)))
+    levels.append((("spare", None), _spare(problem, solution)))
+    return levels
+
+
+def _spare(problem: Problem, solution: Solution) -> int:
+    """Squared memory units of the instances of changed GPUs that stay free; pods take others first."""
+    layouts: dict[str, dict[int, Counts]] = defaultdict(dict)
+    for change in solution.changes:
+        layouts[change.node][change.gpu] = change.layout
+    slices = {pod.name: pod.slices for pod in problem.pods}
+    taken: dict[str, Counter[str]] = defaultdict(Counter)
+    for row in solution.served:
+        taken[row.node].update(dict(slices[row.pod]))
+    return sum(_spare_of(node, layouts[node.name], taken[node.name]) for node in problem.nodes)
+
+
+def _spare_of(node: Node, layouts: dict[int, Counts], taken: Counter[str]) -> int:
+    elsewhere = Counter(dict(node.free))
+    new: Counter[str] = Counter()
+    size: dict[str, int] = {}
+    for gpu in node.gpus:
+        for profile in gpu.geometry.profiles:
+            size[profile.name] = min(profile.size, size.get(profile.name, profile.size))
+        if gpu.index in layouts:
+            elsewhere.subtract(dict(gpu.layout or ()))
+            new.update(dict(layouts[gpu.index]))
+    total = 0
+    for name, count in new.items():
+        from_new = max(0, taken[name] - elsewhere[name])
+        total += size.get(name, 0) ** 2 * max(0, count - from_new)
+    return total

@@ -1,0 +1,234 @@
+"""The problem with everything interchangeable counted instead of listed: pod classes, GPU classes, sites."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+
+from solver.geometry import Geometry
+from solver.problem import Counts, Gpu, Node, Pod, Problem, counts
+
+
+@dataclass(frozen=True, slots=True)
+class PodClass:
+    """Pods that ask for the same, on the same nodes, at the same priority.
+
+    Attributes:
+        pods: names, in the order in which they are to be served.
+    """
+
+    priority: int
+    slices: Counts
+    resources: Counts
+    pods: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GpuClass:
+    """Changeable GPUs of one node with equal geometry and layout.
+
+    Attributes:
+        layout: what each of them holds now; empty while its MIG mode is off.
+        mode_off: changing one of them is a mode change.
+        indexes: of the GPUs, ascending; they change in this order.
+        packings: the layouts worth considering.
+    """
+
+    geometry: Geometry
+    layout: Counts
+    mode_off: bool
+    indexes: tuple[int, ...]
+    packings: tuple[Counts, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A node as the search sees it.
+
+    Attributes:
+        free: slices that are free now, by profile.
+        fits: the most pods of each class (by its position) that the node could ever take, each at least 1.
+        gpus: what may change.
+        weights: squared memory units by profile, what an instance that stays free counts for.
+    """
+
+    node: Node
+    free: Mapping[str, int]
+    fits: Mapping[int, int]
+    gpus: tuple[GpuClass, ...]
+    weights: Mapping[str, int]
+
+    def profiles(self, classes: tuple[PodClass, ...]) -> tuple[str, ...]:
+        """The profiles that the classes which may come here ask for, sorted."""
+        return tuple(sorted({name for q in self.fits for name, _ in classes[q].slices}))
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """Pod classes and the sites that can take at least one of them."""
+
+    classes: tuple[PodClass, ...]
+    sites: tuple[Site, ...]
+
+
+def aggregate(problem: Problem) -> Instance:
+    """The instance of a problem, without pods that no node could ever take and nodes that can take none."""
+    grouped: dict[tuple[int, Counts, Counts, frozenset[str]], list[Pod]] = defaultdict(list)
+    for pod in problem.pods:
+        grouped[pod.priority, pod.slices, pod.resources, pod.nodes].append(pod)
+    keys = sorted(grouped, key=lambda key: (-key[0], key[1], key[2], min(p.name for p in grouped[key])))
+    asked = frozenset(name for _, slices, _, _ in keys for name, _ in slices)
+    most = {node.name: _most_slices(node, asked) for node in problem.nodes}
+    fits: dict[str, dict[int, int]] = {node.name: {} for node in problem.nodes}
+    classes: list[PodClass] = []
+    for priority, slices, resources, names in keys:
+        pods = sorted(grouped[priority, slices, resources, names], key=lambda pod: (pod.order, pod.name))
+        at_most = {
+            node.name: fit
+            for node in problem.nodes
+            if node.name in names and (fit := _fit(slices, resources, most[node.name], node, len(pods)))
+        }
+        for name, fit in at_most.items():
+            fits[name][len(classes)] = fit
+        if at_most:
+            classes.append(PodClass(priority, slices, resources, tuple(pod.name for pod in pods)))
+    sites = tuple(_site(node, fits[node.name], classes) for node in problem.nodes if fits[node.name])
+    return Instance(tuple(classes), sites)
+
+
+def split(instance: Instance) -> tuple[Instance, ...]:
+    """The parts of an instance that share no pod, in the order of their first site."""
+    part = list(range(len(instance.sites)))
+
+    def root(site: int) -> int:
+        while part[site] != site:
+            part[site] = part[part[site]]
+            site = part[site]
+        return site
+
+    first: dict[int, int] = {}
+    for index, site in enumerate(instance.sites):
+        for q in site.fits:
+            a, b = sorted((root(first.setdefault(q, index)), root(index)))
+            part[b] = a
+    members: dict[int, list[int]] = defaultdict(list)
+    for index in range(len(instance.sites)):
+        members[root(index)].append(index)
+    return tuple(_restricted(instance, members[key]) for key in sorted(members))
+
+
+def squared_sizes(node: Node) -> dict[str, int]:
+    """Squared memory units of each profile of the node's GPUs; where its GPUs differ, the smallest."""
+    sizes: dict[str, int] = {}
+    for gpu in node.gpus:
+        for profile in gpu.geometry.profiles:
+            sizes[profile.name] = min(profile.size**2, sizes.get(profile.name, profile.size**2))
+    return sizes
+
+
+def may_change(node: Node, gpu: Gpu) -> bool:
+    """Whether a plan may give this GPU another layout at all."""
+    return gpu.changeable and (gpu.layout is not None or node.mode_change)
+
+
+def _restricted(instance: Instance, members: list[int]) -> Instance:
+    wanted = sorted({q for index in members for q in instance.sites[index].fits})
+    position = {q: new for new, q in enumerate(wanted)}
+    sites = (instance.sites[index] for index in members)
+    return Instance(
+        tuple(instance.classes[q] for q in wanted),
+        tuple(replace(s, fits={position[q]: most for q, most in s.fits.items()}) for s in sites),
+    )
+
+
+def _most_slices(node: Node, asked: frozenset[str]) -> dict[str, int]:
+    """The most slices of each profile that any layouts could give the node."""
+    most = dict(node.free)
+    for gpu in node.gpus:
+        if may_change(node, gpu):
+            present = dict(gpu.layout or ())
+            best = _best_counts(gpu.geometry, node.profiles)
+            for name in asked & best.keys():
+                most[name] = most.get(name, 0) + max(0, best[name] - present.get(name, 0))
+    return most
+
+
+@cache
+def _best_counts(geometry: Geometry, allowed: frozenset[str] | None) -> dict[str, int]:
+    best: dict[str, int] = {}
+    for packing in geometry.maximal_multisets(allowed):
+        for name, count in packing:
+            best[name] = max(count, best.get(name, 0))
+    return best
+
+
+def _fit(slices: Counts, resources: Counts, most: Mapping[str, int], node: Node, pods: int) -> int:
+    left = dict(node.resources)
+    by_slices = (most.get(name, 0) // count for name, count in slices)
+    by_resources = (left.get(name, 0) // count for name, count in resources)
+    return min((pods, *by_slices, *by_resources))
+
+
+def _site(node: Node, fits: dict[int, int], classes: list[PodClass]) -> Site:
+    asked = frozenset(name for q in fits for name, _ in classes[q].slices)
+    grouped: dict[tuple[Geometry, Counts | None], list[int]] = defaultdict(list)
+    for gpu in node.gpus:
+        if may_change(node, gpu):
+            grouped[gpu.geometry, gpu.layout].append(gpu.index)
+    weights = squared_sizes(node)
+    # The benefit rule also looks at what other layouts would do, so there only equal packings may be merged.
+    merge_only = node.min_benefit > 1
+    gpus = []
+    for (geometry, layout), indexes in sorted(grouped.items(), key=lambda item: min(item[1])):
+        packings = worthwhile(geometry, node.profiles, asked, counts(weights), merge_only)
+        if packings:
+            gpus.append(GpuClass(geometry, layout or (), layout is None, tuple(sorted(indexes)), packings))
+    return Site(node, dict(node.free), fits, tuple(gpus), weights)
+
+
+@cache
+def worthwhile(
+    geometry: Geometry,
+    allowed: frozenset[str] | None,
+    asked: frozenset[str],
+    weights: Counts,
+    merge_only: bool,
+) -> tuple[Counts, ...]:
+    """The maximal multisets that can be part of a best plan.
+
+    Only the asked profiles tell packings apart; of those that agree there the one with the best leftovers
+    stays. A packing goes where another has no less of any asked profile and no worse leftovers in all: what the
+    pods take from it they can take from the other, and the instances that stay free count no less.
+
+    Args:
+        geometry: of the GPU.
+        allowed: profiles that a layout may use; None for all.
+        asked: profiles that pods ask for.
+        weights: what an instance that stays free counts for, by profile.
+        merge_only: keep packings that others dominate, and only merge those that agree on the asked profiles.
+    """
+    value = dict(weights)
+    best: dict[Counts, tuple[int, int, Counts]] = {}
+    for packing in geometry.maximal_multisets(allowed):
+        seen = tuple((name, count) for name, count in packing if name in asked)
+        if seen:
+            # Plain profiles before those with attributes, for nobody asked for an attribute here.
+            fancy = sum(count for name, count in packing if "+" in name or "-" in name)
+            entry = (sum(value[name] * count for name, count in packing), -fancy, packing)
+            if seen not in best or entry[:2] > best[seen][:2]:
+                best[seen] = entry
+    return tuple(
+        sorted(
+            packing
+            for seen, (worth, _, packing) in best.items()
+            if merge_only or not any(_dominates(other, best[other][0], seen, worth) for other in best)
+        )
+    )
+
+
+def _dominates(other: Counts, other_value: int, seen: Counts, value: int) -> bool:
+    more = dict(other)
+    covers = all(more.get(name, 0) >= count for name, count in seen)
+    return other != seen and other_value >= value and covers

@@ -1,0 +1,113 @@
+"""The levels one after the other: each is optimised while those above keep what they reached."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable
+
+from ortools.sat.python import cp_model
+
+from solver.draft import Draft, prune
+from solver.instance import Instance
+from solver.merit import Bounds, Merit, certain, merit
+from solver.model.benefit import require_benefit
+from solver.model.site import Expr, SiteModel, total
+
+
+def improve(instance: Instance, start: Draft, effort: float) -> tuple[Draft, Bounds, float]:
+    """The best plan found from `start`, the bounds of its levels, and the effort spent.
+
+    One worker, a fixed seed and counted work: the same input gives the same plan on any machine.
+
+    Args:
+        instance: what is asked.
+        start: a legal plan; the answer is never worse.
+        effort: CP-SAT's deterministic time for all levels together.
+    """
+    search = _Search(instance, start, effort)
+    bounds = search.run()
+    return search.best, bounds, effort - search.left
+
+
+class _Search:
+    """One program and the best plan known of it."""
+
+    def __init__(self, instance: Instance, start: Draft, effort: float) -> None:
+        self.instance, self.best, self.left = instance, start, effort
+        self.proven = True
+        self.model = cp_model.CpModel()
+        self.sites = [SiteModel(self.model, instance, s) for s in range(len(instance.sites))]
+        for site in self.sites:
+            if site.site.node.min_benefit > 1 and site.given:
+                require_benefit(site)
+        for q, group in enumerate(instance.classes):
+            pods = [site.pods[q] for site in self.sites if q in site.pods]
+            self.model.add(total(pods) <= len(group.pods))
+
+    def run(self) -> Bounds:
+        """Solve every level; afterwards `best` is the plan and `left` the effort that was not needed."""
+        ceiling = certain(self.instance).served
+        priorities = sorted(ceiling, reverse=True)
+        stages = len(priorities) + 3
+        served = {}
+        for priority in priorities:
+            classes = [q for q, group in enumerate(self.instance.classes) if group.priority == priority]
+            pods = total(site.pods[q] for site in self.sites for q in classes if q in site.pods)
+            served[priority] = self._maximise(pods, _served(priority), ceiling[priority], stages)
+            stages -= 1
+        nodes = -self._maximise(-total(site.opened for site in self.sites), lambda m: -m.nodes, 0, 3)
+        if not self.proven:
+            self._maximise(-total(z for site in self.sites for z in site.given), lambda m: -m.gpus, 0, 2)
+            return Bounds(served, nodes)
+        gpus = -self._maximise(-total(z for site in self.sites for z in site.given), lambda m: -m.gpus, 0, 2)
+        if not self.best.layouts:
+            return Bounds(served, nodes, gpus, 0)
+        spare = self._maximise(total(site.spare() for site in self.sites), lambda m: m.spare, sys.maxsize, 1)
+        return Bounds(served, nodes, gpus, spare if self.proven else None)
+
+    def _maximise(self, objective: Expr, level: Callable[[Merit], int], ceiling: int, stages: int) -> int:
+        """Improve `best` on one level and keep what it reaches; a bound that holds given the levels above.
+
+        Args:
+            objective: the level, greater is better.
+            level: the same level of a plan's merit.
+            ceiling: what it can never pass.
+            stages: how many levels share the effort that is left; the first of them get more.
+        """
+        bound = ceiling
+        if level(merit(self.instance, self.best)) != ceiling:
+            self.model.maximize(objective)
+            bound = min(ceiling, self._solve(2 * self.left / (stages + 1)))
+        value = level(merit(self.instance, self.best))
+        self.model.add(objective >= value)
+        self.proven = self.proven and value == bound
+        return bound
+
+    def _solve(self, effort: float) -> int:
+        """Search once; `best` is replaced by what is better. An upper bound of the objective."""
+        self._hint()
+        solver = cp_model.CpSolver()
+        solver.parameters.num_workers = 1
+        solver.parameters.random_seed = 0
+        solver.parameters.max_deterministic_time = effort
+        solver.parameters.linearization_level = 2
+        status = solver.solve(self.model)
+        self.left -= solver.deterministic_time
+        if status in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+            plan = Draft()
+            for s, site in enumerate(self.sites):
+                site.read(solver, plan, s)
+            plan = prune(self.instance, plan)
+            self.best = max(self.best, plan, key=lambda d: merit(self.instance, d).rank)
+        return math.floor(solver.best_objective_bound + 1e-6)
+
+    def _hint(self) -> None:
+        self.model.clear_hints()  # type: ignore[no-untyped-call]
+        for s, site in enumerate(self.sites):
+            for var, value in site.hints(self.best, s):
+                self.model.add_hint(var, value)
+
+
+def _served(priority: int) -> Callable[[Merit], int]:
+    return lambda merit: merit.served[priority]

@@ -1,0 +1,105 @@
+"""The one way to ask the solver: greedy first, the exact model where greedy might be improved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from solver import greedy
+from solver.draft import Draft, changes, served
+from solver.instance import Instance, aggregate, split
+from solver.merit import Bounds, certain, merit
+from solver.problem import Problem
+from solver.solution import Level, Solution, Status
+
+DEFAULT_EFFORT = 10
+"""Counted work, about ten seconds of search on a slow core; a search that is done earlier ends earlier."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """The plan for one part of the instance, which shares no pod with the others."""
+
+    part: Instance
+    plan: Draft
+    bounds: Bounds
+    failed: bool = False
+
+
+def solve(problem: Problem, *, effort: int = DEFAULT_EFFORT) -> Solution:
+    """The best plan found; legal whatever happens, and the same for the same problem and effort on any machine.
+
+    Where the exact model fails, for whatever reason, the greedy plan is the answer and its status says so.
+
+    Args:
+        problem: what is asked.
+        effort: how much work the search may do, in CP-SAT's deterministic units; at least 1.
+    """
+    parts = split(aggregate(problem))
+    answers = []
+    left = float(effort)
+    for position, part in enumerate(parts):
+        share = left * _size(part) / sum(_size(p) for p in parts[position:])
+        answer, spent = _answer(part, share)
+        answers.append(answer)
+        left -= min(spent, share)
+    return Solution(
+        served=tuple(sorted((s for a in answers for s in served(a.part, a.plan)), key=lambda s: s.pod)),
+        changes=tuple(
+            sorted((c for a in answers for c in changes(a.part, a.plan)), key=lambda c: (c.node, c.gpu))
+        ),
+        levels=(levels := _levels(problem, answers)),
+        status=_status(levels, answers),
+    )
+
+
+def _size(part: Instance) -> int:
+    return sum(len(site.fits) for site in part.sites)
+
+
+def _answer(part: Instance, effort: float) -> tuple[_Answer, float]:
+    """The plan for one part, and the effort that it took."""
+    plan = greedy.draft(part)
+    placed = sum(count for pods in plan.pods.values() for count in pods.values())
+    if not plan.layouts and placed == sum(len(group.pods) for group in part.classes):
+        return _Answer(part, plan, Bounds(merit(part, plan).served, 0, 0, 0)), 0.0
+    try:
+        from solver import model  # here, for importing ortools takes longer than most answers
+
+        plan, bounds, spent = model.improve(part, plan, effort)
+    except Exception:
+        return _Answer(part, plan, certain(part), failed=True), 0.0
+    return _Answer(part, plan, bounds), spent
+
+
+def _levels(problem: Problem, answers: list[_Answer]) -> tuple[Level, ...]:
+    """The levels of all parts together.
+
+    Sums of the parts' bounds hold only while every level above is proven: after that another share-out of the same
+    total between the parts could do better, and what is certain of each part by itself is all that is left.
+    """
+    merits = [merit(a.part, a.plan) for a in answers]
+    levels: list[Level] = []
+    proven = True
+    for priority in sorted({pod.priority for pod in problem.pods}, reverse=True):
+        alone = proven or len(answers) == 1
+        bounds = [(a.bounds if alone else certain(a.part)).served.get(priority, 0) for a in answers]
+        value = sum(m.served.get(priority, 0) for m in merits)
+        levels.append(Level("servedWeight", priority, value, sum(bounds)))
+        proven = proven and value == sum(bounds)
+    levels.append(Level("evictions", None, 0, 0))
+    for name in ("nodes", "gpus", "spare"):
+        known = [getattr(a.bounds, name) for a in answers]
+        value = sum(getattr(m, name) for m in merits)
+        bound = sum(known) if proven and None not in known else None
+        if value == 0 and (name != "spare" or levels[-1].value == 0):
+            bound = 0
+        levels.append(Level(name if name == "spare" else f"{name}Changed", None, value, bound))
+        proven = proven and value == bound
+    return tuple(levels)
+
+
+def _status(levels: tuple[Level, ...], answers: list[_Answer]) -> Status:
+    if any(answer.failed for answer in answers):
+        return Status.FALLBACK
+    ranked = (level for level in levels if level.name != "spare")
+    return Status.OPTIMAL if all(level.value == level.bound for level in ranked) else Status.FEASIBLE
