@@ -10,7 +10,6 @@ from autoslicer.api.model import Model
 from autoslicer.api.values import (
     ATOMIC,
     Count,
-    GpuIndex,
     GpuUuid,
     Metadata,
     MigUuid,
@@ -64,7 +63,7 @@ class Instance(Model):
 class Gpu(Model):
     """A GPU of the node."""
 
-    index: GpuIndex = Field(description="NVML's index of the GPU.")
+    index: Count = Field(description="NVML's index of the GPU.")
     uuid: GpuUuid = Field(description="The GPU's UUID.")
     product: Annotated[str, Field(min_length=1, max_length=63)] = Field(
         description="The GPU's model, spelled as the label nvidia.com/gpu.product."

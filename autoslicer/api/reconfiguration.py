@@ -14,8 +14,8 @@ from autoslicer.api.values import (
     ATOMIC,
     SUBDOMAIN,
     ConfigName,
+    Count,
     Digest,
-    GpuIndex,
     Instances,
     Metadata,
     ObjectName,
@@ -59,7 +59,7 @@ class GpuChange(Model):
         ),
     )
 
-    index: GpuIndex = Field(description="NVML's index of the GPU on its node.")
+    index: Count = Field(description="NVML's index of the GPU on its node.")
     before: Instances | None = Field(
         alias="from", description="GPU instances a profile when planned; null where MIG mode is off."
     )

@@ -105,7 +105,8 @@ _TYPES = {
 def _path(location: tuple[int | str, ...]) -> str:
     path = ""
     for part in location:
-        path += f"[{part}]" if isinstance(part, int) else f".{part}"
+        plain = isinstance(part, str) and part.isprintable()
+        path += f".{part}" if plain else f"[{_shown(part)}]"
     return path.removeprefix(".")
 
 

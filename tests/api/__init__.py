@@ -1,0 +1,1 @@
+"""The custom resources, against their own schemas and a real API server."""
