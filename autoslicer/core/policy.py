@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from autoslicer.core.rows import Condition, Requirement
+from autoslicer.core import names
+from autoslicer.core.plan import Verdict
+from autoslicer.core.reasons import Reason
+from autoslicer.core.rows import Condition, NodeRow, Requirement
+from autoslicer.core.selectors import matches
 
 
 class Mode(StrEnum):
@@ -23,7 +28,8 @@ class Policy:
         name: of the object.
         uid: of the object; empty for the built-in policy.
         generation: metadata.generation; 0 for the built-in policy.
-        selector: requirements that a node's labels must all meet; matchLabels are written as In with one value.
+        selector: requirements that a node's labels must all meet; matchLabels are written as In with one
+            value.
         mode: Recommend or Auto.
         suspend: plans and metrics go on, no change starts.
         config_map: (namespace, name) of our own mig-parted ConfigMap.
@@ -58,3 +64,37 @@ class Policy:
     min_benefit: int = 1
     pending_deadline_seconds: float = 1800
     conditions: tuple[Condition, ...] = ()
+
+
+BUILT_IN = Policy(
+    name="built-in",
+    uid="",
+    generation=0,
+    selector=(Requirement(names.MIG_CAPABLE, "In", ("true",)),),
+    mode=Mode.RECOMMEND,
+    pending_seconds=0,
+    batch_idle_seconds=0,
+    batch_max_seconds=0,
+    budgets=(),
+    cooldown_seconds=0,
+)
+"""The policy that a plan is made under where there is none: every node that can do MIG, nothing held back."""
+
+
+def governing(policies: Mapping[str, Policy], node: NodeRow) -> Policy | Verdict | None:
+    """The policy that governs a node: of those that match its labels the one with the most requirements.
+
+    Returns:
+        The policy, a verdict where several are equally specific, or None where none matches.
+    """
+    found = [policy for policy in policies.values() if matches(policy.selector, node.labels)]
+    most = max((len(policy.selector) for policy in found), default=0)
+    first = sorted(
+        (policy for policy in found if len(policy.selector) == most), key=lambda policy: policy.name
+    )
+    if len(first) < 2:
+        return first[0] if first else None
+    claims = " and ".join(policy.name for policy in first)
+    return Verdict(
+        node.name, Reason.PolicyConflict, f"policies {claims} claim the node with equally specific selectors"
+    )

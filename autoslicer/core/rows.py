@@ -41,6 +41,21 @@ class Requirement:
 
 
 @dataclass(frozen=True, slots=True)
+class Repulsion:
+    """A required anti-affinity term: keeps pods that match `selector` off the nodes that share `topology`'s label value.
+
+    Attributes:
+        selector: requirements on the other pod's labels, all of which must be met.
+        namespaces: of the other pod; None for every namespace.
+        topology: the node label that draws the boundary.
+    """
+
+    selector: tuple[Requirement, ...]
+    namespaces: frozenset[str] | None
+    topology: str
+
+
+@dataclass(frozen=True, slots=True)
 class NodeRow:
     """A node.
 
@@ -77,8 +92,10 @@ class PodRow:
         tried: PodScheduled exists at all.
         bound_at: when PodScheduled turned True (seconds); None when unknown.
         unknown: predicates that the core does not model, by name; a pod that has any is promised nothing.
-        hidden_gpu_use: uses GPUs without asking (NVIDIA runtime class or NVIDIA_VISIBLE_DEVICES without a GPU request).
+        hidden_gpu_use: may use GPUs without asking (NVIDIA runtime class, NVIDIA_VISIBLE_DEVICES or a resource claim, without a GPU request).
         config_map: for a mig-manager pod, the ConfigMap that it mounts for mig-parted, or empty.
+        daemon: a DaemonSet controls it.
+        repels: the required anti-affinity that it holds against other pods.
     """
 
     namespace: str
@@ -92,7 +109,7 @@ class PodRow:
     scheduler: str
     priority: int
     requests: Resources
-    selector: Counts | tuple[tuple[str, str], ...]
+    selector: tuple[tuple[str, str], ...]
     affinity: tuple[tuple[Requirement, ...], ...] | None
     tolerations: tuple[Toleration, ...]
     nominated: str
@@ -106,6 +123,9 @@ class PodRow:
     config_map: str = ""
     published: str = ""
     ready: bool = False
+    daemon: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
+    repels: tuple[Repulsion, ...] = ()
 
     @property
     def key(self) -> str:
@@ -120,7 +140,7 @@ class PodRow:
 
 @dataclass(frozen=True, slots=True)
 class ConfigEntry:
-    """One entry of a mig-parted config: `devices` is None for all; `filter` holds PCI ids, empty for none; `devices_mig` None where MIG is off."""
+    """One entry of a mig-parted config: `devices` is None for all; `filter` holds PCI ids, empty for none; `mig_devices` is empty where MIG is off."""
 
     devices: tuple[int, ...] | None
     filter: tuple[str, ...]
@@ -152,7 +172,7 @@ class NvmlProfile:
 
 @dataclass(frozen=True, slots=True)
 class InstanceRow:
-    """A GPU instance that exists now, with the pods that hold it and the number of processes on it."""
+    """A GPU instance that exists now, with the pods that hold it and the number of processes on it (-1: unknown, which counts as in use)."""
 
     profile: str
     start: int
@@ -164,7 +184,7 @@ class InstanceRow:
 
 @dataclass(frozen=True, slots=True)
 class MigGpuRow:
-    """One GPU in a MigNode. `profiles` is empty where NVML could not say."""
+    """One GPU in a MigNode. `profiles` is empty where NVML could not say; `mode_settled` is false while a mode change waits for a reset."""
 
     index: int
     uuid: str
@@ -173,6 +193,7 @@ class MigGpuRow:
     mig_enabled: bool
     profiles: tuple[NvmlProfile, ...]
     instances: tuple[InstanceRow, ...]
+    mode_settled: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,21 +1,58 @@
-"""The cluster at one moment, as rows."""
+"""The cluster at one moment, as rows; and how a dump of it is read."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
+from autoslicer.core import times
+from autoslicer.core.fields import Fields, kind_of
 from autoslicer.core.policy import Policy
-from autoslicer.core.rows import ConfigMapRow, MigNodeRow, NodeRow, PodRow, ReconfigurationRow, ResourceSliceRow
+from autoslicer.core.reading import READERS, Row
+from autoslicer.core.rows import (
+    ConfigMapRow,
+    MigNodeRow,
+    NodeRow,
+    PodRow,
+    ReconfigurationRow,
+    ResourceSliceRow,
+)
+
+_GROUPS = {
+    "Node": "",
+    "Pod": "",
+    "ConfigMap": "",
+    "MigNode": "autoslicer.dev",
+    "MigReconfiguration": "autoslicer.dev",
+    "MigAutoscalingPolicy": "autoslicer.dev",
+    "ResourceSlice": "resource.k8s.io",
+}
+"""the API group of each kind that is read: other groups have a Node or a Pod of their own"""
+
+_KINDS = {
+    NodeRow: "Node",
+    PodRow: "Pod",
+    ConfigMapRow: "ConfigMap",
+    MigNodeRow: "MigNode",
+    Policy: "MigAutoscalingPolicy",
+    ReconfigurationRow: "MigReconfiguration",
+    ResourceSliceRow: "ResourceSlice",
+}
+
+_Kind = TypeVar("_Kind", bound=Row)
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The cluster at one moment. Every mapping is keyed by name (pods by `namespace/name`, ConfigMaps by (namespace, name)).
+    """The cluster at one moment: rows by name (pods by `namespace/name`, ConfigMaps by (namespace, name)).
 
     Attributes:
         ignored: objects of kinds that the core does not read, counted by kind.
-        skipped: one sentence for each malformed object that was left out.
+        skipped: one sentence for each object that was left out because it is malformed or listed again.
+        obscured: nodes that a malformed object names, each with the sentence about it. What that object holds
+            there is not known, so that the whole node counts as in use.
         newest: the newest timestamp in any object, in seconds since the epoch; 0 where there is none.
     """
 
@@ -28,4 +65,132 @@ class Snapshot:
     resource_slices: tuple[ResourceSliceRow, ...] = ()
     ignored: Mapping[str, int] = field(default_factory=dict)
     skipped: tuple[str, ...] = ()
+    obscured: Mapping[str, str] = field(default_factory=dict)
     newest: float = 0.0
+
+
+def assemble(
+    rows: Iterable[Row],
+    *,
+    ignored: Mapping[str, int] | None = None,
+    skipped: Iterable[str] = (),
+    obscured: Mapping[str, str] | None = None,
+    newest: float = 0.0,
+) -> Snapshot:
+    """The snapshot of these rows; of two rows for one object the later one counts, as `skipped` says then."""
+    found: dict[type, dict[str, Row]] = {}
+    sentences = list(skipped)
+    for row in rows:
+        name = f"{row.namespace}/{row.name}" if isinstance(row, PodRow | ConfigMapRow) else row.name
+        same = found.setdefault(type(row), {})
+        if name in same:
+            sentences.append(f"{_KINDS[type(row)]} {name} is listed more than once; the last one counts")
+        same[name] = row
+
+    return Snapshot(
+        nodes=_of(found, NodeRow),
+        pods=_of(found, PodRow),
+        config_maps={(row.namespace, row.name): row for row in _of(found, ConfigMapRow).values()},
+        mignodes=_of(found, MigNodeRow),
+        policies=_of(found, Policy),
+        changes=_of(found, ReconfigurationRow),
+        resource_slices=tuple(_of(found, ResourceSliceRow).values()),
+        ignored=dict(sorted((ignored or {}).items())),
+        skipped=tuple(sorted(sentences)),
+        obscured=dict(sorted((obscured or {}).items())),
+        newest=newest,
+    )
+
+
+def _of(found: Mapping[type, Mapping[str, Row]], kind: type[_Kind]) -> dict[str, _Kind]:
+    return {name: row for name, row in sorted(found.get(kind, {}).items()) if isinstance(row, kind)}
+
+
+def read(document: object) -> Snapshot:
+    """The snapshot in a parsed Kubernetes List, as `kubectl get nodes,pods -A -o json` prints it.
+
+    Objects of other kinds are counted, malformed ones skipped; neither stops the rest.
+
+    Raises:
+        ValueError: the document is no List.
+    """
+    rows: list[Row] = []
+    ignored: Counter[str] = Counter()
+    skipped: list[str] = []
+    obscured: dict[str, str] = {}
+    newest = 0.0
+    for kind, group, item in _items(document):
+        newest = max(newest, _newest(item))
+        if _GROUPS.get(kind) != group:
+            ignored[kind or "without a kind"] += 1
+            continue
+        try:
+            rows.append(READERS[kind](item))
+        except ValueError as error:
+            skipped.append(str(error))
+            if node := node_named(item):
+                obscured[node] = str(error)
+    return assemble(rows, ignored=ignored, skipped=skipped, obscured=obscured, newest=newest)
+
+
+def _items(document: object) -> Iterator[tuple[str, str, object]]:
+    """(kind, API group, object) of each item; those of a typed list such as NodeList take theirs from it."""
+    if not isinstance(document, dict):
+        raise ValueError(f"a snapshot must be a Kubernetes List, not {kind_of(document)}")
+    top = Fields("the snapshot", "", document)
+    listed = top.text("kind")
+    if not listed.endswith("List"):
+        what = repr(listed[:64]) if listed else "an object without a kind"
+        raise ValueError(f"a snapshot must be a Kubernetes List, not {what}")
+    items = document.get("items")
+    if "items" not in document or not isinstance(items, list | None):
+        raise ValueError("the snapshot: items must be a list")
+    for item in items or ():
+        kind, version = listed.removesuffix("List"), top.text("apiVersion")
+        if isinstance(item, dict):
+            own = (item.get("kind"), item.get("apiVersion"))
+            kind, version = (
+                str(mine or inherited) for mine, inherited in zip(own, (kind, version), strict=True)
+            )
+        group, slash, _ = version.partition("/")
+        yield kind[:64], group if slash else "", item
+
+
+def node_named(obj: object) -> str:
+    """The node that an unreadable object speaks of, as far as that can be told; else empty."""
+    node: object = None
+    if isinstance(obj, dict) and isinstance(spec := obj.get("spec"), dict):
+        node = spec.get("nodeName", spec.get("node"))
+        node = node.get("name") if isinstance(node, dict) else node
+    return node if isinstance(node, str) else ""
+
+
+def _newest(item: object) -> float:
+    """The newest timestamp of an object; deadlines and times of deletion lie ahead and do not count."""
+    return max((at for text in _timestamps(item) if (at := _seconds(text)) is not None), default=0.0)
+
+
+def _timestamps(item: object) -> Iterator[object]:
+    parts = item if isinstance(item, dict) else {}
+    metadata, status = parts.get("metadata"), parts.get("status")
+    if isinstance(metadata, dict):
+        yield metadata.get("creationTimestamp")
+        yield from _each(metadata.get("managedFields"), "time")
+    if isinstance(status, dict):
+        yield status.get("startTime")
+        yield status.get("observedAt")
+        yield from _each(status.get("conditions"), "lastTransitionTime", "lastHeartbeatTime")
+        yield from _each(status.get("steps"), "at")
+
+
+def _each(items: object, *keys: str) -> Iterator[object]:
+    for item in items if isinstance(items, list) else ():
+        if isinstance(item, dict):
+            yield from (item.get(key) for key in keys)
+
+
+def _seconds(text: object) -> float | None:
+    try:
+        return times.seconds(text) if isinstance(text, str) else None
+    except ValueError:
+        return None

@@ -1,0 +1,83 @@
+"""MigReconfigurations, as the core reads them."""
+
+from __future__ import annotations
+
+from autoslicer.core.fields import Fields, root
+from autoslicer.core.phases import Phase
+from autoslicer.core.rows import ChangeStatus, Condition, GpuTarget, ReconfigurationRow, Step
+from solver.problem import Counts, counts
+
+
+def change(obj: object) -> ReconfigurationRow:
+    """The row of a MigReconfiguration.
+
+    Raises:
+        ValueError: a field has a type or value that the schema does not allow.
+    """
+    top = root(obj, "MigReconfiguration")
+    metadata, spec = top.fields("metadata"), top.fields("spec")
+    node = spec.fields("node")
+    return ReconfigurationRow(
+        name=metadata.required("name"),
+        uid=metadata.text("uid"),
+        resource_version=metadata.text("resourceVersion"),
+        created=metadata.time("creationTimestamp") or 0.0,
+        node=node.required("name"),
+        node_uid=node.text("uid"),
+        policy=spec.required("policy"),
+        plan_digest=spec.text("planDigest"),
+        source=spec.text("from"),
+        target=spec.required("to"),
+        gpus=tuple(
+            GpuTarget(gpu.count("index"), _layout(gpu, "from"), _layout(gpu, "to"), gpu.flag("changed"))
+            for gpu in spec.each("gpus")
+        ),
+        serves=spec.texts("serves"),
+        evicts=spec.texts("evicts"),
+        pending_deadline=spec.fields("recovery").duration("pendingDeadlineSeconds", 1800),
+        approved=spec.flag("approved"),
+        status=_status(top.fields("status")),
+    )
+
+
+def conditions(status: Fields) -> tuple[Condition, ...]:
+    """The conditions of a status, in their order.
+
+    Raises:
+        ValueError: one of them is malformed.
+    """
+    return tuple(
+        Condition(
+            type=condition.required("type"),
+            status=condition.required("status"),
+            reason=condition.text("reason"),
+            message=condition.text("message"),
+            since=condition.time("lastTransitionTime") or 0.0,
+            generation=condition.count("observedGeneration"),
+        )
+        for condition in status.each("conditions")
+    )
+
+
+def _layout(gpu: Fields, key: str) -> Counts | None:
+    if not gpu.has(key):
+        return None
+    layout = gpu.fields(key)
+    return counts((profile, layout.count(profile)) for profile in layout.names())
+
+
+def _status(status: Fields) -> ChangeStatus:
+    phase = status.text("phase")
+    if phase and phase not in list(Phase):
+        raise ValueError(f"{status.what}: {status.at('phase')} {phase[:32]!r} is no phase of a change")
+    return ChangeStatus(
+        phase=phase,
+        started=status.time("startedAt"),
+        deadline=status.time("deadline"),
+        attempt=status.count("attempt", 1),
+        steps=tuple(
+            Step(step.required("phase"), step.time("at") or 0.0, step.text("message"))
+            for step in status.each("steps")
+        ),
+        conditions=conditions(status),
+    )

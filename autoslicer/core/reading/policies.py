@@ -1,0 +1,78 @@
+"""MigAutoscalingPolicies, as the core reads them: defaults are filled in as the API server would."""
+
+from __future__ import annotations
+
+import re
+
+from autoslicer.core.fields import Fields, root
+from autoslicer.core.policy import Mode, Policy
+from autoslicer.core.reading.changes import conditions
+from autoslicer.core.reading.selectors import label_selector
+
+_BUDGET = re.compile(r"\d{1,9}|\d{1,2}%|100%", re.ASCII)
+_DEFAULT = Policy(name="", uid="", generation=0, selector=())
+
+
+def policy(obj: object) -> Policy:
+    """The Policy that a MigAutoscalingPolicy describes.
+
+    Raises:
+        ValueError: a field has a type or value that the schema does not allow, or nodeSelector asks for
+        nothing.
+    """
+    top = root(obj, "MigAutoscalingPolicy")
+    metadata, spec = top.fields("metadata"), top.fields("spec")
+    layouts, trigger, disruption = spec.fields("layouts"), spec.fields("trigger"), spec.fields("disruption")
+    config_map = layouts.fields("configMap")
+    selector = label_selector(spec.fields("nodeSelector"))
+    if not selector:
+        raise ValueError(
+            f"{top.what}: spec.nodeSelector must ask for something, or it would govern every node"
+        )
+    if layouts.text("source", "Generated") != "Generated":
+        raise ValueError(f"{top.what}: {layouts.at('source')} must be Generated")
+    return Policy(
+        name=metadata.required("name"),
+        uid=metadata.text("uid"),
+        generation=metadata.count("generation"),
+        selector=selector,
+        mode=_mode(spec),
+        suspend=spec.flag("suspend"),
+        config_map=(
+            config_map.text("namespace", _DEFAULT.config_map[0]),
+            config_map.text("name", _DEFAULT.config_map[1]),
+        ),
+        allowed_profiles=frozenset(layouts.texts("allowedProfiles")),
+        denied_profiles=frozenset(layouts.texts("deniedProfiles")),
+        allow_mode_change=layouts.flag("allowModeChange"),
+        pending_seconds=trigger.duration("pendingSeconds", _DEFAULT.pending_seconds),
+        batch_idle_seconds=trigger.duration("batchIdleSeconds", _DEFAULT.batch_idle_seconds),
+        batch_max_seconds=trigger.duration("batchMaxSeconds", _DEFAULT.batch_max_seconds),
+        budgets=_budgets(disruption),
+        cooldown_seconds=disruption.duration("cooldownSeconds", _DEFAULT.cooldown_seconds),
+        min_benefit=max(1, disruption.count("minBenefit", _DEFAULT.min_benefit)),
+        pending_deadline_seconds=spec.fields("recovery").duration(
+            "pendingDeadlineSeconds", _DEFAULT.pending_deadline_seconds
+        ),
+        conditions=conditions(top.fields("status")),
+    )
+
+
+def _mode(spec: Fields) -> Mode:
+    mode = spec.text("mode", _DEFAULT.mode)
+    if mode not in list(Mode):
+        raise ValueError(f"{spec.what}: {spec.at('mode')} must be {' or '.join(Mode)}, not {mode[:32]!r}")
+    return Mode(mode)
+
+
+def _budgets(disruption: Fields) -> tuple[str, ...]:
+    if not disruption.has("budgets"):
+        return _DEFAULT.budgets
+    found: list[str] = []
+    for budget in disruption.each("budgets"):
+        nodes = budget.required("nodes")
+        if not _BUDGET.fullmatch(nodes):
+            where = f"{budget.what}: {budget.at('nodes')}"
+            raise ValueError(f'{where} must read like "3" or "10%", not {nodes[:32]!r}')
+        found.append(nodes)
+    return tuple(found)
