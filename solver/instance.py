@@ -199,7 +199,7 @@ def worthwhile(
     """The maximal multisets that can be part of a best plan.
 
     Only the asked profiles tell packings apart; of those that agree there the one with the best leftovers
-    stays. A packing goes where another has no less of any asked profile and no worse leftovers in all: what the
+    stays. A packing goes where another has no less of any asked profile and no worse leftovers in all: what
     pods take from it they can take from the other, and the instances that stay free count no less.
 
     Args:

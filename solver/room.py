@@ -27,8 +27,8 @@ class Offer:
     """How a site would take one more pod of a class.
 
     Attributes:
-        price: the smaller the better: whether the node is opened; then, negative, how many pods follow without
-            more change; GPUs changed; leftovers lost.
+        price: the smaller the better: whether the node is opened; then, negative, how many pods follow
+            without more change; GPUs changed; leftovers lost.
         steps: what must change before.
     """
 

@@ -26,7 +26,7 @@ class _Answer:
 
 
 def solve(problem: Problem, *, effort: int = DEFAULT_EFFORT) -> Solution:
-    """The best plan found; legal whatever happens, and the same for the same problem and effort on any machine.
+    """The best plan found; always legal, and the same for the same problem and effort on any machine.
 
     Where the exact model fails, for whatever reason, the greedy plan is the answer and its status says so.
 
@@ -74,8 +74,8 @@ def _answer(part: Instance, effort: float) -> tuple[_Answer, float]:
 def _levels(problem: Problem, answers: list[_Answer]) -> tuple[Level, ...]:
     """The levels of all parts together.
 
-    Sums of the parts' bounds hold only while every level above is proven: after that another share-out of the same
-    total between the parts could do better, and what is certain of each part by itself is all that is left.
+    Sums of the parts' bounds hold only while every level above is proven: after that another share-out of the
+    same total between the parts could do better, and all that is left is what is certain of each part.
     """
     merits = [merit(a.part, a.plan) for a in answers]
     levels: list[Level] = []

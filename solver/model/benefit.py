@@ -11,7 +11,7 @@ def require_benefit(site: SiteModel) -> None:
     """Let the site change only where the change serves `min_benefit` pods, and nothing changes needlessly.
 
     For each class q the variable `kept` says how many of its pods slices that stay serve; all others count.
-    None of those may fit what the kept pods leave of these slices, unless a mode change makes all slices anew.
+    None of those may fit what the kept pods leave of these slices, unless a mode change makes them all anew.
     For each changed GPU, and for the whole site, some profile must run short under the old layout.
     """
     model, gpus = site.model, site.site.gpus
