@@ -137,7 +137,10 @@ def _crd(resource: Resource) -> dict[str, Any]:
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{resource.plural}.{GROUP}"},
+        "metadata": {
+            "name": f"{resource.plural}.{GROUP}",
+            "labels": {"app.kubernetes.io/name": "autoslicer"},
+        },
         "spec": {"group": GROUP, "names": names, "scope": "Cluster", "versions": [version]},
     }
 

@@ -47,6 +47,15 @@ class Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, alias_generator=to_camel)
     rules: ClassVar[tuple[Rule, ...]] = ()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _take_null_as_absent(cls, data: Any) -> Any:
+        """Drop the nulls that the API server drops before it fills in defaults."""
+        if not isinstance(data, dict):
+            return data
+        optional = {field.alias for field in cls.model_fields.values() if not field.is_required()}
+        return {key: value for key, value in data.items() if value is not None or key not in optional}
+
     @model_validator(mode="after")
     def _obey_rules(self) -> Self:
         for rule in self.rules:

@@ -19,8 +19,8 @@ KIND = "MigAutoscalingPolicy"
 def validate_policy(raw: object) -> MigAutoscalingPolicy:
     """Return the policy that `raw`, a parsed YAML or JSON document, holds, with its defaults filled in.
 
-    It accepts what the API server accepts under strict field validation, where a null counts as absent, too.
-    The status is the controller's and not looked at.
+    It accepts what the API server accepts under strict field validation, where a null counts as absent, too;
+    only a label whose value is null is refused. The status is the controller's and not looked at.
 
     Raises:
         ValueError: `raw` is no valid policy; each line names the object, the field and what would be right.
@@ -28,20 +28,10 @@ def validate_policy(raw: object) -> MigAutoscalingPolicy:
     if not isinstance(raw, dict):
         raise ValueError(f"a {KIND} must be a mapping, not {_shown(raw)}")
     try:
-        return MigAutoscalingPolicy.model_validate(
-            _without_nulls({key: raw[key] for key in raw if key != "status"})
-        )
+        return MigAutoscalingPolicy.model_validate({key: raw[key] for key in raw if key != "status"})
     except ValidationError as error:
         problems = error.errors(include_url=False)
     raise ValueError("\n".join(f"{_called(raw)}: {_sentence(problem)}" for problem in problems))
-
-
-def _without_nulls(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nulls(child) for key, child in value.items() if child is not None}
-    if isinstance(value, list):
-        return [_without_nulls(child) for child in value]
-    return value
 
 
 def _called(raw: dict[str, Any]) -> str:
