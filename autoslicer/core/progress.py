@@ -1,13 +1,39 @@
-"""One change of one node, step by step: from what is seen now to the next status and the actions that lead there."""
+"""One change of one node, step by step: from what is seen now to the next status and the actions that lead there.
+
+Every step looks at the cluster, never at what was done before: a controller that was killed between an action and its status sees the
+action's effect and goes on. The steps and their order are those of a careful operator: keep pods away, be sure that the GPUs are idle,
+publish the config, label, wait for mig-manager, let pods back, prove the result.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
-from autoslicer.core.actions import Action
+from autoslicer.core import evidence, names, validation
+from autoslicer.core.actions import Action, AddTaint, Publish, SetConfig, TouchPod, WakeAt
+from autoslicer.core.configs import entries_of
+from autoslicer.core.phases import BEFORE_LABEL, FINAL, Phase, phase, reached
 from autoslicer.core.plan import Verdict
-from autoslicer.core.rows import ChangeStatus, ReconfigurationRow
+from autoslicer.core.reasons import Reason
+from autoslicer.core.rows import ChangeStatus, NodeRow, ReconfigurationRow
 from autoslicer.core.snapshot import Snapshot
+from autoslicer.core.times import rfc3339, seconds
+from autoslicer.core.transition import SUCCEEDED, Result, condition, deadline, end, enter, event, lift, taint_value, tainted, with_condition
+
+TAINT_SECONDS = 60.0
+"""deadline of Tainted: one write, and the next read shows it"""
+DRAIN_SECONDS = 120.0
+"""deadline of Drained: two sightings of idleness; nothing is evicted, so nothing else is waited for"""
+PUBLISH_SECONDS = 120.0
+"""deadline of Published, on top of the settle time"""
+LABEL_SECONDS = 60.0
+"""deadline of Labelled: one write"""
+LATE_SUCCESS_SECONDS = 10.0
+"""a success whose start nobody saw counts when it lasts so long: a new run replaces an earlier run's success within a second"""
+
+RUN_STARTED = "RunStarted"
+"""condition: True once our run of mig-manager was seen, Unknown once it reported success without having been seen"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,12 +43,10 @@ class Timing:
     Attributes:
         idle_confirm: two sightings of idleness lie at least so far apart.
         publish_settle: from the touch of the mig-manager pod until its file is trusted.
-        publish_settle_untouched: the same where the pod may not be touched; the kubelet projects by itself after 60-90 s.
     """
 
     idle_confirm: float = 1.0
     publish_settle: float = 5.0
-    publish_settle_untouched: float = 90.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +54,249 @@ class Observation:
     """What is known when a change is advanced.
 
     Attributes:
-        snapshot: the cluster; while `needs_fresh(phase)` the node, its pods and the pods of `serves` come from reads made for this observation.
-        fresh: these reads were made.
+        snapshot: the cluster. Where `fresh`, the node, its pods and the pods of `serves` come from reads made for this observation.
+        fresh: those reads were made; without them no step before Labelled is taken.
         hold: why a Waiting change may not start yet (approval, suspension, budget, cooldown); None when it may.
-        sightings: times of the LISTs since the taint on which every GPU that will change was idle; see `sight`.
+        sightings: times of reads since the taint that found every GPU of the change idle; see `sight`.
     """
 
     snapshot: Snapshot
     fresh: bool
-    hold: Verdict | None
-    sightings: tuple[float, ...]
+    hold: Verdict | None = None
+    sightings: tuple[float, ...] = ()
 
 
-def advance(change: ReconfigurationRow, observation: Observation, now: float, timing: Timing) -> tuple[ChangeStatus, tuple[Action, ...]]:
-    """The next status of the change, and what must be done; equal inputs give equal outputs."""
-    raise AssertionError
+def needs_fresh(change: ReconfigurationRow, hold: Verdict | None) -> bool:
+    """Until the label is seen on the node a cache is not good enough, but for a change that may not start yet."""
+    here = phase(change)
+    return here in BEFORE_LABEL and not (here is Phase.WAITING and hold is not None)
+
+
+def sight(previous: tuple[float, ...], change: ReconfigurationRow, observation: Observation, now: float) -> tuple[float, ...]:
+    """The sightings of idleness after one more observation; empty as soon as the taint is away or a GPU of the change is in use.
+
+    Only the first and the newest are kept: they span the time over which the GPUs were seen idle.
+    """
+    node = observation.snapshot.nodes.get(change.node)
+    if node is None or not tainted(node, change):
+        return ()
+    if not observation.fresh:
+        return previous
+    if validation.in_use(change, observation.snapshot, now) is not None:
+        return ()
+    return (*previous[:1], now)
+
+
+def advance(change: ReconfigurationRow, observation: Observation, now: float, timing: Timing) -> Result:
+    """The next status of the change and what must be done, in order; equal inputs give equal outputs.
+
+    At most one phase is entered at a time. The taint is lifted by every final phase. Nothing is done while the reads are not fresh
+    where `needs_fresh` asks for it.
+    """
+    here = phase(change)
+    node = observation.snapshot.nodes.get(change.node)
+    if here in FINAL:
+        return change.status, ()
+    if node is None or (change.node_uid and node.uid != change.node_uid):
+        return end(change, None, now, Phase.CANCELLED, Verdict(change.node, Reason.NodeGone, f"node {change.node} is gone"))
+    if needs_fresh(change, observation.hold) and not observation.fresh:
+        return change.status, ()
+    return _STEPS[here](change, node, observation, now, timing)
+
+
+def _waiting(change: ReconfigurationRow, node: NodeRow, seen: Observation, now: float, timing: Timing) -> Result:
+    if not validation.pending(change, seen.snapshot):
+        return end(change, node, now, Phase.CANCELLED, _served_elsewhere(change))
+    refusal = validation.verdict(change, seen.snapshot, now)
+    if refusal is not None:
+        return end(change, node, now, Phase.CANCELLED, refusal)
+    if seen.hold is not None:
+        return with_condition(change.status, SUCCEEDED, "Unknown", seen.hold.reason, seen.hold.message, now), ()
+    return enter(change, Phase.VALIDATED, now, TAINT_SECONDS, "the plan still holds"), ()
+
+
+def _validated(change: ReconfigurationRow, node: NodeRow, seen: Observation, now: float, timing: Timing) -> Result:
+    undone = _undone(change, node, seen, now)
+    if undone is not None:
+        return undone
+    if tainted(node, change):
+        return enter(change, Phase.TAINTED, now, DRAIN_SECONDS, f"{names.TAINT} keeps pods away"), ()
+    taint = AddTaint(node.name, node.resource_version, taint_value(change))
+    return change.status, (taint, WakeAt(deadline(change)))
+
+
+def _tainted_step(change: ReconfigurationRow, node: NodeRow, seen: Observation, now: float, timing: Timing) -> Result:
+    undone = _undone(change, node, seen, now)
+    if undone is not None:
+        return undone
+    ahead = _publish(change, seen.snapshot, now)
+    confirmed = bool(seen.sightings) and seen.sightings[-1] - seen.sightings[0] >= timing.idle_confirm
+    if not confirmed:
+        since = seen.sightings[0] if seen.sightings else now
+        return change.status, (*ahead, WakeAt(since + timing.idle_confirm))
+    return enter(change, Phase.DRAINED, now, PUBLISH_SECONDS + timing.publish_settle, "every GPU that will change is idle"), ahead
+
+
+def _drained(change: ReconfigurationRow, node: NodeRow, seen: Observation, now: float, timing: Timing) -> Result:
+    undone = _undone(change, node, seen, now)
+    if undone is not None:
+        return undone
+    ahead = _publish(change, seen.snapshot, now)
+    if ahead:
+        return change.status, (*ahead, WakeAt(deadline(change)))
+    trusted = (_touched(change, seen.snapshot) or now) + timing.publish_settle
+    if now < trusted:
+        return change.status, (WakeAt(trusted),)
+    return enter(change, Phase.PUBLISHED, now, LABEL_SECONDS, f"mig-manager can read {change.target}"), ()
+
+
+def _published(change: ReconfigurationRow, node: NodeRow, seen: Observation, now: float, timing: Timing) -> Result:
+    if evidence.config(node) == change.target and node.annotations.get(names.APPLIED_CONFIG) == change.target:
+        walked_in = validation.in_use(change, seen.snapshot, now)
+        message = f"{names.MIG_CONFIG} is {change.target}"
+        entered = enter(change, Phase.LABELLED, now, change.pending_deadline, message)
+        if walked_in is None:
+            return entered, ()
+        return entered, (event(change, "Warning", replace(walked_in, message=f"around the label: {walked_in.message}")),)
+    undone = _undone(change, node, seen, now)
+    if undone is not None:
+        return undone
+    return change.status, (SetConfig(node.name, node.resource_version, change.target), WakeAt(deadline(change)))
+
+
+def _labelled(change: ReconfigurationRow, node: NodeRow, seen: Observation, now: float, timing: Timing) -> Result:
+    foreign = _relabelled(change, node, now)
+    if foreign is not None:
+        return foreign
+    if evidence.state(node) == "failed":
+        refusal = Verdict(node.name, Reason.ApplyFailed, f"mig-manager reports failed for {change.target}")
+        return end(change, node, now, Phase.QUARANTINED, refusal)
+    if now >= deadline(change):
+        message = f"mig-manager did not finish {change.target}; its state is {evidence.state(node) or 'absent'}"
+        return end(change, node, now, Phase.QUARANTINED, Verdict(node.name, Reason.DeadlineExceeded, message))
+    status = _watch_run(change, node, now)
+    if not _applied(replace(change, status=status), node, now):
+        return status, (WakeAt(deadline(change)), *_late_success_wake(status))
+    entered = enter(replace(change, status=status), Phase.APPLIED, now, change.pending_deadline, "mig-manager reports success")
+    return entered, lift(node)
+
+
+def _applied_step(change: ReconfigurationRow, node: NodeRow, seen: Observation, now: float, timing: Timing) -> Result:
+    foreign = _relabelled(change, node, now)
+    if foreign is not None:
+        return foreign
+    missing = validation.unproven(change, seen.snapshot, reached(change, Phase.APPLIED) or now)
+    if missing is None:
+        message = "allocatable, labels and the agent's reading are as promised"
+        return enter(change, Phase.VERIFIED, now, change.pending_deadline, message), lift(node)
+    if now >= deadline(change):
+        return end(change, node, now, Phase.QUARANTINED, Verdict(node.name, Reason.VerificationFailed, missing))
+    return change.status, (*lift(node), WakeAt(deadline(change)))
+
+
+def _verified(change: ReconfigurationRow, node: NodeRow, seen: Observation, now: float, timing: Timing) -> Result:
+    came = validation.bound_here(change, seen.snapshot)
+    if came:
+        verdict = Verdict(node.name, Reason.Done, f"{len(came)} of {len(change.serves)} pods are bound to {node.name}")
+        return end(change, node, now, Phase.DONE, verdict, good=True)
+    if not validation.pending(change, seen.snapshot):
+        return end(change, node, now, Phase.DONE, _served_elsewhere(change), good=True)
+    if now >= deadline(change):
+        message = "the slices are there, but the scheduler bound none of the pods in time"
+        return end(change, node, now, Phase.DONE, Verdict(node.name, Reason.DeadlineExceeded, message))
+    return change.status, (*lift(node), WakeAt(deadline(change)))
+
+
+Stepper = Callable[[ReconfigurationRow, NodeRow, Observation, float, Timing], Result]
+_STEPS: dict[Phase, Stepper] = {
+    Phase.WAITING: _waiting,
+    Phase.VALIDATED: _validated,
+    Phase.TAINTED: _tainted_step,
+    Phase.DRAINED: _drained,
+    Phase.PUBLISHED: _published,
+    Phase.LABELLED: _labelled,
+    Phase.APPLIED: _applied_step,
+    Phase.VERIFIED: _verified,
+}
+
+
+def _undone(change: ReconfigurationRow, node: NodeRow, seen: Observation, now: float) -> Result | None:
+    """The end of a change that must not go on; before the label, lifting the taint undoes everything."""
+    if not validation.pending(change, seen.snapshot):
+        return end(change, node, now, Phase.CANCELLED, _served_elsewhere(change))
+    refusal = validation.verdict(change, seen.snapshot, now) or validation.apply_path(change, seen.snapshot)
+    if refusal is None and now >= deadline(change):
+        late = {Phase.DRAINED: Reason.PublishFailed, Phase.TAINTED: Reason.DrainBlocked}
+        here = phase(change)
+        refusal = Verdict(node.name, late.get(here, Reason.DeadlineExceeded), f"the step after {here} did not end in time")
+    return None if refusal is None else end(change, node, now, Phase.CANCELLED, refusal)
+
+
+def _relabelled(change: ReconfigurationRow, node: NodeRow, now: float) -> Result | None:
+    """The end of a change whose label somebody replaced, once mig-manager has settled; until then nothing is touched."""
+    if evidence.config(node) == change.target:
+        return None
+    message = f"somebody set {names.MIG_CONFIG} to {evidence.config(node) or 'nothing'} while {change.target} was being applied"
+    if not evidence.settled(node) and now < deadline(change):
+        return change.status, (WakeAt(deadline(change)),)
+    return end(change, node, now, Phase.CANCELLED, Verdict(node.name, Reason.ForeignOwner, message))
+
+
+def _watch_run(change: ReconfigurationRow, node: NodeRow, now: float) -> ChangeStatus:
+    """Note when our run was first seen, or first reported success without having been seen."""
+    run = condition(change.status, RUN_STARTED)
+    if run is not None and run.status == "True":
+        return change.status
+    if evidence.paused(node):
+        return with_condition(change.status, RUN_STARTED, "True", "ClientsPaused", "mig-manager paused the GPU clients", now)
+    if evidence.state(node) == "success" and run is None:
+        return with_condition(change.status, RUN_STARTED, "Unknown", "NotSeen", "success without a start that was seen", now)
+    return change.status
+
+
+def _applied(change: ReconfigurationRow, node: NodeRow, now: float) -> bool:
+    """mig-manager's success is that of our run, and the old layout is no longer offered."""
+    if evidence.state(node) != "success" or evidence.paused(node):
+        return False
+    offered, wanted = evidence.advertised(node), evidence.after(change.gpus)
+    if offered == wanted:
+        return True
+    if offered and offered == evidence.before(change.gpus):
+        return False
+    run = condition(change.status, RUN_STARTED)
+    return run is not None and (run.status == "True" or now - run.since >= LATE_SUCCESS_SECONDS)
+
+
+def _late_success_wake(status: ChangeStatus) -> tuple[Action, ...]:
+    run = condition(status, RUN_STARTED)
+    return (WakeAt(run.since + LATE_SUCCESS_SECONDS),) if run is not None and run.status == "Unknown" else ()
+
+
+def _publish(change: ReconfigurationRow, snapshot: Snapshot, now: float) -> tuple[Action, ...]:
+    """What is still to do until mig-manager's file holds the config: the ConfigMap first, then the touch of its pod."""
+    policy = snapshot.policies[change.policy]
+    where = snapshot.config_maps.get(policy.config_map)
+    entries = entries_of(change.gpus)
+    if where is None or where.configs is None or where.configs.get(change.target) != entries:
+        return (Publish(*policy.config_map, {change.target: entries}),)
+    if _touched(change, snapshot) is None:
+        pod = validation.mig_manager(snapshot, change.node)
+        if pod is not None:
+            return (TouchPod(pod.namespace, pod.name, names.PUBLISHED, f"{change.target}@{rfc3339(now)}"),)
+    return ()
+
+
+def _touched(change: ReconfigurationRow, snapshot: Snapshot) -> float | None:
+    """When the node's mig-manager pod was touched for this config (seconds), or None."""
+    pod = validation.mig_manager(snapshot, change.node)
+    config, _, at = (pod.published if pod else "").partition("@")
+    if config != change.target:
+        return None
+    try:
+        return seconds(at)
+    except ValueError:
+        return None
+
+
+def _served_elsewhere(change: ReconfigurationRow) -> Verdict:
+    return Verdict(change.node, Reason.ServedElsewhere, "none of the pods is pending any more")

@@ -61,3 +61,4 @@ class Reason(StrEnum):
     ConfigMapFull = "ConfigMapFull"
     DrainBlocked = "DrainBlocked"
     NodeGone = "NodeGone"
+    Done = "Done"

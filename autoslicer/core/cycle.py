@@ -1,0 +1,158 @@
+"""One cycle: from the cluster as it is to what shall be done now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from autoslicer.core import names, planner
+from autoslicer.core.actions import Action, CreateChange, DeleteChange, RemoveTaint, Report
+from autoslicer.core.gates import Gates, rest
+from autoslicer.core.phases import Phase, live, number, phase
+from autoslicer.core.plan import Plan, Reshape, Verdict
+from autoslicer.core.policy import Mode, Policy
+from autoslicer.core.reasons import Reason
+from autoslicer.core.rows import ReconfigurationRow
+from autoslicer.core.snapshot import Snapshot
+from autoslicer.core.standing import governed_nodes, standings
+
+KEPT_CHANGES = 5
+"""ended changes that stay as the record of a node"""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What one cycle concluded.
+
+    Attributes:
+        plan: the whole plan, whether or not it may be carried out now.
+        actions: what to do, in order.
+        holds: for each Waiting change that may not start, why; a Waiting change that is not here may.
+        wake: when the next cycle must run although nothing changed (seconds since the epoch); None for never.
+    """
+
+    plan: Plan
+    actions: tuple[Action, ...]
+    holds: Mapping[str, Verdict]
+    wake: float | None
+
+
+def decide(
+    snapshot: Snapshot, policies: Mapping[str, Policy], now: float, prepared: planner.Prepared, *, effort: int = planner.EFFORT
+) -> tuple[Decision, planner.Prepared]:
+    """The decision for this moment; equal inputs give equal outputs.
+
+    Args:
+        snapshot: the cluster; live changes in it count as done.
+        policies: by name; they stand in for those of the snapshot.
+        now: seconds since the epoch.
+        prepared: what the last call returned, or `planner.Prepared()`; it saves work and never changes the result.
+        effort: counted work that the search may spend.
+    """
+    # 1. what would be best
+    outcome, prepared = planner.plan(snapshot, policies, now, prepared, effort=effort, waiting=True)
+    plan = outcome.plan
+    # 2. what of it may start now: changes that wait already come first, then new ones in the plan's order
+    gates = Gates(snapshot, policies, {name: len(nodes) for name, nodes in governed_nodes(snapshot, policies).items()}, now)
+    holds = dict(_holds(snapshot, gates))
+    created = _create(snapshot, policies, plan, gates, now)
+    # 3. what earlier lives of the controller left behind
+    swept = _sweep(snapshot)
+    old = _forget(snapshot)
+    # 4. what users are told
+    reports = tuple(_report(snapshot, verdict) for verdict in plan.unserved)
+    standing = standings(snapshot, policies, plan, outcome.demand, now)
+    wakes = [at for at in (outcome.wake, *_rests(snapshot, policies, now)) if at is not None and at > now]
+    return Decision(plan, (*swept, *created, *old, *reports, *standing), holds, min(wakes, default=None)), prepared
+
+
+def _holds(snapshot: Snapshot, gates: Gates) -> Iterator[tuple[str, Verdict]]:
+    waiting = [change for change in snapshot.changes.values() if live(change) and phase(change) is Phase.WAITING]
+    for change in sorted(waiting, key=lambda change: (change.created, change.name)):
+        if not change.approved:
+            message = f"approve it with: autoslicer approve {change.name}"
+            yield change.name, Verdict(change.node, Reason.AwaitingApproval, message)
+            continue
+        held = gates.pass_through(change.node, change.policy)
+        if held is not None:
+            yield change.name, held
+
+
+def _create(
+    snapshot: Snapshot, policies: Mapping[str, Policy], plan: Plan, gates: Gates, now: float
+) -> tuple[CreateChange, ...]:
+    """New changes: all of them where a human approves each, else those that pass the gates."""
+    created: list[CreateChange] = []
+    for reshape in plan.reshapes:
+        policy = policies[reshape.policy]
+        auto = policy.mode is Mode.AUTO
+        held = gates.pass_through(reshape.node, reshape.policy) if auto else _recommend(snapshot, reshape, policy, now)
+        if held is None:
+            created.append(CreateChange(_change(snapshot, reshape, policy, plan, now, approved=auto)))
+    return tuple(created)
+
+
+def _recommend(snapshot: Snapshot, reshape: Reshape, policy: Policy, now: float) -> Verdict | None:
+    if policy.suspend:
+        return Verdict(reshape.node, Reason.Suspended, f"policy {policy.name} is suspended")
+    until = rest(snapshot, reshape.node, policy)
+    if until is not None and until > now:
+        return Verdict(reshape.node, Reason.Cooldown, f"node {reshape.node} rests for {until - now:.0f} s after its last change")
+    return None
+
+
+def _change(snapshot: Snapshot, reshape: Reshape, policy: Policy, plan: Plan, now: float, *, approved: bool) -> ReconfigurationRow:
+    taken = (number(name, reshape.node) for name in snapshot.changes)
+    following = 1 + max((n for n in taken if n is not None), default=0)
+    return ReconfigurationRow(
+        name=f"{reshape.node}-{following}",
+        uid="",
+        resource_version="",
+        created=now,
+        node=reshape.node,
+        node_uid=snapshot.nodes[reshape.node].uid,
+        policy=policy.name,
+        plan_digest=plan.digest,
+        source=reshape.source,
+        target=reshape.target,
+        gpus=reshape.gpus,
+        serves=reshape.serves,
+        evicts=reshape.evictions,
+        pending_deadline=policy.pending_deadline_seconds,
+        approved=approved,
+    )
+
+
+def _sweep(snapshot: Snapshot) -> tuple[RemoveTaint, ...]:
+    """Our taint on a node that no live change speaks of."""
+    in_change = {change.node for change in snapshot.changes.values() if live(change)}
+    return tuple(
+        RemoveTaint(node.name, node.resource_version)
+        for name, node in sorted(snapshot.nodes.items())
+        if name not in in_change and any(taint.key == names.TAINT for taint in node.taints)
+    )
+
+
+def _forget(snapshot: Snapshot) -> tuple[DeleteChange, ...]:
+    """Ended changes beyond the newest few of their node."""
+    ended: dict[str, list[ReconfigurationRow]] = {}
+    for change in snapshot.changes.values():
+        if not live(change):
+            ended.setdefault(change.node, []).append(change)
+    return tuple(
+        DeleteChange(change.name, change.uid)
+        for node in sorted(ended)
+        for change in sorted(ended[node], key=lambda change: (-(number(change.name, node) or 0), change.name))[KEPT_CHANGES:]
+    )
+
+
+def _report(snapshot: Snapshot, verdict: Verdict) -> Report:
+    pod = snapshot.pods[verdict.name]
+    return Report("Pod", pod.namespace, pod.name, pod.uid, "Warning", verdict.reason, verdict.message)
+
+
+def _rests(snapshot: Snapshot, policies: Mapping[str, Policy], now: float) -> Iterator[float | None]:
+    """When the nodes that rest may change again."""
+    for policy, nodes in governed_nodes(snapshot, policies).items():
+        for node in nodes:
+            yield rest(snapshot, node, policies[policy])

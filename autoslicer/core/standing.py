@@ -1,0 +1,86 @@
+"""How each policy stands: which nodes it governs, what keeps it from acting, and what its status says."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from autoslicer.core import eligibility
+from autoslicer.core.actions import PolicyStatus
+from autoslicer.core.phases import started
+from autoslicer.core.plan import Plan, Verdict
+from autoslicer.core.policy import Policy, governing
+from autoslicer.core.reasons import Reason
+from autoslicer.core.rows import Condition
+from autoslicer.core.snapshot import Snapshot
+from solver.solution import By
+
+READY = "Ready"
+
+
+def governed_nodes(snapshot: Snapshot, policies: Mapping[str, Policy]) -> dict[str, tuple[str, ...]]:
+    """The names of each policy's nodes, sorted; a node that two policies claim equally belongs to none."""
+    nodes: dict[str, list[str]] = {name: [] for name in sorted(policies)}
+    for name, node in sorted(snapshot.nodes.items()):
+        policy = governing(policies, node)
+        if isinstance(policy, Policy):
+            nodes[policy.name].append(name)
+    return {name: tuple(found) for name, found in nodes.items()}
+
+
+def standings(
+    snapshot: Snapshot, policies: Mapping[str, Policy], plan: Plan, demand: Collection[str], now: float
+) -> tuple[PolicyStatus, ...]:
+    """The status of every policy that is an object in the snapshot.
+
+    Args:
+        snapshot: the cluster.
+        policies: by name.
+        plan: of this cycle.
+        demand: the keys of the pods that wait for slices.
+        now: seconds since the epoch; it becomes the transition time of a condition that changes.
+    """
+    nodes = governed_nodes(snapshot, policies)
+    by_reshape = {served.pod: served.node for served in plan.served if served.by is By.RESHAPE}
+    by_free = sum(served.by is By.FREE for served in plan.served)
+    found: list[PolicyStatus] = []
+    for name, policy in sorted(policies.items()):
+        if not policy.uid:
+            continue
+        found.append(
+            PolicyStatus(
+                name=name,
+                generation=policy.generation,
+                conditions=(_ready(snapshot, policy, nodes[name], now),),
+                governed=len(nodes[name]),
+                reshaping=sum(started(change) and change.policy == name for change in snapshot.changes.values()),
+                pending=len(demand),
+                lacking=len(demand) - by_free,
+                servable=sum(node in nodes[name] for node in by_reshape.values()),
+                plan_digest=plan.digest,
+                plan_status=plan.status,
+                plan_gap=plan.gap,
+            )
+        )
+    return tuple(found)
+
+
+def _ready(snapshot: Snapshot, policy: Policy, nodes: tuple[str, ...], now: float) -> Condition:
+    reason, message = "Ready", f"{len(nodes)} nodes are governed"
+    problem = _problem(snapshot, policy, nodes)
+    if problem is not None:
+        reason, message = problem.reason, problem.message
+    status = "True" if problem is None else "False"
+    old = next((condition for condition in policy.conditions if condition.type == READY), None)
+    since = old.since if old is not None and old.status == status else now
+    return Condition(READY, status, reason, message, since, policy.generation)
+
+
+def _problem(snapshot: Snapshot, policy: Policy, nodes: tuple[str, ...]) -> Verdict | None:
+    """The first thing that keeps the policy from acting on any of its nodes."""
+    if policy.suspend:
+        return Verdict(policy.name, Reason.Suspended, "spec.suspend is true: plans go on, no change starts")
+    if not nodes:
+        return Verdict(policy.name, Reason.NotGoverned, "no node matches spec.nodeSelector, or a more specific policy has them all")
+    paths = [found for node in nodes if (found := eligibility.apply_path(snapshot, node, policy)) is not None]
+    order = list(Reason)
+    return min(paths, key=lambda verdict: (order.index(verdict.reason), verdict.name), default=None)

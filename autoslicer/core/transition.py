@@ -1,0 +1,77 @@
+"""The moves between the phases of a change: entering one, ending it, and the conditions and events that go with them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from autoslicer.core import names
+from autoslicer.core.actions import Action, RemoveTaint, Report
+from autoslicer.core.phases import Phase, number
+from autoslicer.core.plan import Verdict
+from autoslicer.core.reasons import Reason
+from autoslicer.core.rows import ChangeStatus, Condition, NodeRow, ReconfigurationRow, Step
+
+SUCCEEDED = "Succeeded"
+Result = tuple[ChangeStatus, tuple[Action, ...]]
+"""the next status, and the actions in order"""
+
+
+def taint_value(change: ReconfigurationRow) -> str:
+    """The value of our taint for this change: its number on the node."""
+    return str(number(change.name, change.node) or change.name)
+
+
+def tainted(node: NodeRow, change: ReconfigurationRow) -> bool:
+    """The node carries the taint of exactly this change."""
+    return any(taint.key == names.TAINT and taint.value == taint_value(change) for taint in node.taints)
+
+
+def lift(node: NodeRow | None) -> tuple[Action, ...]:
+    """The removal of our taint, where the node has one."""
+    if node is None or all(taint.key != names.TAINT for taint in node.taints):
+        return ()
+    return (RemoveTaint(node.name, node.resource_version),)
+
+
+def deadline(change: ReconfigurationRow) -> float:
+    """When the present step must have ended (seconds); infinity before the first."""
+    return change.status.deadline if change.status.deadline is not None else float("inf")
+
+
+def enter(change: ReconfigurationRow, entered: Phase, now: float, allowed: float, message: str) -> ChangeStatus:
+    """The status on entering a phase; the next one must be reached within `allowed` seconds."""
+    status = change.status
+    return replace(
+        with_condition(status, SUCCEEDED, "Unknown", Reason.ChangeInProgress, message, now),
+        phase=entered,
+        started=status.started if status.started is not None else now,
+        deadline=now + allowed,
+        steps=(*status.steps, Step(entered, now, message)),
+    )
+
+
+def end(change: ReconfigurationRow, node: NodeRow | None, now: float, final: Phase, verdict: Verdict, *, good: bool = False) -> Result:
+    """The final status, the taint lifted, and one event on the change."""
+    ended = with_condition(change.status, SUCCEEDED, "True" if good else "False", verdict.reason, verdict.message, now)
+    ended = replace(ended, phase=final, deadline=None, steps=(*ended.steps, Step(final, now, verdict.message)))
+    return ended, (*lift(node), event(change, "Normal" if good else "Warning", verdict))
+
+
+def event(change: ReconfigurationRow, kind: str, verdict: Verdict) -> Report:
+    """An event on the change."""
+    return Report("MigReconfiguration", "", change.name, change.uid, kind, verdict.reason, verdict.message)
+
+
+def condition(status: ChangeStatus, kind: str) -> Condition | None:
+    """The condition of that type, or None."""
+    return next((found for found in status.conditions if found.type == kind), None)
+
+
+def with_condition(status: ChangeStatus, kind: str, value: str, reason: str, message: str, now: float) -> ChangeStatus:
+    """The status with this condition; its transition time moves only when its status does."""
+    old = condition(status, kind)
+    since = old.since if old is not None and old.status == value else now
+    new = Condition(kind, value, reason, message, since)
+    if old == new:
+        return status
+    return replace(status, conditions=(*(other for other in status.conditions if other.type != kind), new))
