@@ -1,0 +1,54 @@
+"""The custom resources and the core, which reads them without these models, mean the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import assume, given, settings
+
+from autoslicer.api.validation import validate_policy
+from autoslicer.core import reading
+from tests.api.objects import NODE, RECONFIGURATION
+from tests.api.strategies import policies
+from tests.api.test_validation import MINIMAL, problems
+
+
+def test_the_core_fills_in_the_same_defaults() -> None:
+    """The core reads a minimal policy as it reads the same one with the API's defaults written out."""
+    spec = validate_policy(MINIMAL).spec.model_dump(mode="json", by_alias=True)
+    assert reading.policy(MINIMAL) == reading.policy({**MINIMAL, "spec": spec})
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(whole=policies())
+def test_the_core_reads_every_policy_that_is_accepted(whole: dict[str, Any]) -> None:
+    """What the schema allows, the core can read."""
+    assume(not problems(whole))
+    assert reading.policy(whole).name == "full"
+
+
+def test_the_core_reads_what_a_change_says() -> None:
+    """Every field of a MigReconfiguration that the core acts by arrives there."""
+    row = reading.change(RECONFIGURATION)
+    assert (row.node, row.policy, row.source, row.target) == (
+        "gpu-07",
+        "default",
+        "all-balanced",
+        "autoslicer-6b1f0c2a",
+    )
+    assert [(gpu.index, gpu.changed) for gpu in row.gpus] == [(0, True), (1, False)]
+    assert (row.serves, row.pending_deadline) == (("team-a/infer-3", "team-a/infer-4"), 60)
+    assert (row.status.phase, row.status.attempt, len(row.status.steps)) == ("Applied", 1, 1)
+
+
+def test_the_core_reads_what_an_agent_saw() -> None:
+    """Every field of a MigNode that tells who uses which instance arrives in the core."""
+    row = reading.mig_node(NODE)
+    [gpu] = row.gpus
+    [instance] = gpu.instances
+    assert (row.driver, gpu.product, gpu.pci) == ("580.95.05", "NVIDIA-H100-80GB-HBM3", "0x233010DE")
+    assert (instance.profile, instance.start, instance.pods) == (
+        "3g.40gb",
+        0,
+        ("team-a/train-0", "team-a/train-1"),
+    )
