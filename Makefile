@@ -26,7 +26,7 @@ demo: uv ## See the main job end to end on a virtual cluster (under a minute; no
 	@"$(UV)" run --locked --no-dev python -m simulations.demo
 
 .PHONY: test
-test: uv debian sync ## Build the test cluster's tools the first time, then run every test
+test: sync ## Build the test cluster's tools the first time, then run every test
 	@"$(UV)" run --no-sync python -m tests.cluster.tools
 	@"$(UV)" run --no-sync python -m pytest $(ARGS)
 
@@ -43,7 +43,7 @@ fmt: sync ## Format the code and sort its imports
 	@"$(UV)" run --no-sync ruff format
 
 .PHONY: cluster
-cluster: uv debian sync ## Leave a test cluster running (real control plane, real mig-manager) and print its KUBECONFIG
+cluster: sync ## Leave a test cluster running (real control plane, real mig-manager) and print its KUBECONFIG
 	@"$(UV)" run --no-sync python -m tests.cluster
 
 .PHONY: docs
@@ -70,13 +70,4 @@ uv:
 	  mkdir -p "$(CACHE)"; \
 	  "$(BOOTSTRAP)" -m venv --clear "$(CACHE)/uv"; \
 	  "$(CACHE)/uv/bin/python" -m pip install --quiet --disable-pip-version-check uv; \
-	fi
-
-.PHONY: debian
-debian:
-	@missing=(); \
-	command -v gcc >/dev/null || missing+=(gcc libc6-dev); \
-	command -v dbus-daemon >/dev/null || missing+=(dbus); \
-	if [ $${#missing[@]} -gt 0 ]; then \
-	  echo "the test cluster needs Debian packages that are missing: apt-get install $${missing[*]}" >&2; exit 1; \
 	fi
