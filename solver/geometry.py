@@ -118,8 +118,19 @@ def by_product(label: str, seen: frozenset[str] = frozenset()) -> Geometry | Non
     >>> by_product("NVIDIA-GB200", frozenset({"1g.24gb", "7g.186gb"})) is None
     True
     """
-    product = re.sub(r"(-MIG-.*)?(-SHARED)?$", "", label)
+    product = _product(label)
     return _find(lambda record: product in record["product_labels"], seen)
+
+
+def pci_ids(label: str) -> tuple[str, ...]:
+    """The PCI ids that a GPU with this `nvidia.com/gpu.product` label may have; empty for an unknown model.
+
+    >>> pci_ids("NVIDIA-A30")
+    ('0x20B710DE',)
+    """
+    product = _product(label)
+    records = (record for _, record in _table() if product in record["product_labels"])
+    return tuple(device_id for record in records for device_id in record["pci_device_ids"])
 
 
 def by_pci(device_id: str, seen: frozenset[str] = frozenset()) -> Geometry | None:
@@ -172,6 +183,10 @@ def _reported(name: str, row: Mapping[str, Any], compute: int) -> Profile:
     engines = (("media", media), ("ofa", int(parts.attribute in ("+me", "+me.all"))))
     starts = tuple(sorted(set(row["starts"])))
     return Profile(name, parts.compute, row["size"], starts, row["maxCount"], engines, row.get("id"))
+
+
+def _product(label: str) -> str:
+    return re.sub(r"(-MIG-.*)?(-SHARED)?$", "", label)
 
 
 def _find(wanted: Callable[[Mapping[str, Any]], bool], seen: frozenset[str]) -> Geometry | None:

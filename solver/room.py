@@ -49,6 +49,8 @@ class Room:
         self.used = [0] * len(names)
         self.left = dict(self.site.node.resources)
         self.pods: Counter[int] = Counter()
+        # Needs that found no way since the last change: classes often differ in cpu and memory only.
+        self.refused: set[tuple[int, ...]] = set()
         gpus = self.site.gpus if changeable else ()
         self.olds = [_vector(gpu.layout, names) for gpu in gpus]
         self.packings = [[_vector(packing, names) for packing in gpu.packings] for gpu in gpus]
@@ -71,7 +73,7 @@ class Room:
     def offer(self, q: int, wanted: int) -> Offer | None:
         """The cheapest way found to take one more pod of class `q`, of which `wanted` wait; None: no way."""
         need = self.needs[q]
-        if any(self.left.get(name, 0) < count for name, count in self.asks[q]):
+        if any(self.left.get(name, 0) < count for name, count in self.asks[q]) or tuple(need) in self.refused:
             return None
         target = [used + each for used, each in zip(self.used, need, strict=True)]
         supply, unchanged, given = self.supply, list(self.unchanged), [Counter(g) for g in self.given]
@@ -89,6 +91,7 @@ class Room:
                     if best is None or rank < best[0]:
                         best = rank, step, after
             if best is None:
+                self.refused.add(tuple(need))
                 return None
             (lack, *_), step, supply = best
             _apply(step, unchanged, given)
@@ -101,6 +104,7 @@ class Room:
 
     def take(self, q: int, offer: Offer) -> None:
         """Take one pod of class `q` as offered."""
+        self.refused.clear()
         for step in offer.steps:
             self.supply = self._after(self.supply, step)
             _apply(step, self.unchanged, self.given)
@@ -111,6 +115,7 @@ class Room:
 
     def drop(self, q: int) -> None:
         """Give one pod of class `q` back."""
+        self.refused.clear()
         self.used = [used - each for used, each in zip(self.used, self.needs[q], strict=True)]
         for name, count in self.asks[q]:
             self.left[name] += count

@@ -11,8 +11,8 @@ from solver.merit import Bounds, certain, merit
 from solver.problem import Problem
 from solver.solution import Level, Solution, Status
 
-DEFAULT_EFFORT = 10
-"""Counted work, about ten seconds of search on a slow core; a search that is done earlier ends earlier."""
+DEFAULT_EFFORT = 12
+"""Counted work: at most some twenty seconds of search on a slow core, and mostly done long before."""
 
 
 @dataclass(frozen=True, slots=True)

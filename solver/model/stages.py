@@ -48,58 +48,69 @@ class _Search:
     def run(self) -> Bounds:
         """Solve every level; afterwards `best` is the plan and `left` the effort that was not needed."""
         ceiling = certain(self.instance).served
-        priorities = sorted(ceiling, reverse=True)
-        stages = len(priorities) + 3
         served = {}
-        for priority in priorities:
+        for priority in sorted(ceiling, reverse=True):
             classes = [q for q, group in enumerate(self.instance.classes) if group.priority == priority]
             pods = total(site.pods[q] for site in self.sites for q in classes if q in site.pods)
-            served[priority] = self._maximise(pods, _served(priority), ceiling[priority], stages)
-            stages -= 1
-        nodes = -self._maximise(-total(site.opened for site in self.sites), lambda m: -m.nodes, 0, 3)
+            served[priority] = self._maximise(pods, _served(priority), ceiling[priority])
+        nodes = -self._maximise(-total(site.opened for site in self.sites), lambda m: -m.nodes, 0)
         if not self.proven:
-            self._maximise(-total(z for site in self.sites for z in site.given), lambda m: -m.gpus, 0, 2)
+            self._maximise(-total(z for site in self.sites for z in site.given), lambda m: -m.gpus, 0)
             return Bounds(served, nodes)
-        gpus = -self._maximise(-total(z for site in self.sites for z in site.given), lambda m: -m.gpus, 0, 2)
+        gpus = -self._maximise(-total(z for site in self.sites for z in site.given), lambda m: -m.gpus, 0)
         if not self.best.layouts:
             return Bounds(served, nodes, gpus, 0)
-        spare = self._maximise(total(site.spare() for site in self.sites), lambda m: m.spare, sys.maxsize, 1)
+        spare = self._maximise(
+            total(site.spare() for site in self.sites), lambda m: m.spare, sys.maxsize, last=True
+        )
         return Bounds(served, nodes, gpus, spare if self.proven else None)
 
-    def _maximise(self, objective: Expr, level: Callable[[Merit], int], ceiling: int, stages: int) -> int:
+    def _maximise(
+        self, objective: Expr, level: Callable[[Merit], int], ceiling: int, last: bool = False
+    ) -> int:
         """Improve `best` on one level and keep what it reaches; a bound that holds given the levels above.
 
         Args:
             objective: the level, greater is better.
             level: the same level of a plan's merit.
             ceiling: what it can never pass.
-            stages: how many levels share the effort that is left; the first of them get more.
+            last: the level may use all effort that is left; any other leaves some to those below.
         """
         bound = ceiling
         if level(merit(self.instance, self.best)) != ceiling:
             self.model.maximize(objective)
-            bound = min(ceiling, self._solve(2 * self.left / (stages + 1)))
+            bound = min(ceiling, self._solve(self.left if last else 0.6 * self.left, ceiling))
         value = level(merit(self.instance, self.best))
         self.model.add(objective >= value)
         self.proven = self.proven and value == bound
         return bound
 
-    def _solve(self, effort: float) -> int:
-        """Search once; `best` is replaced by what is better. An upper bound of the objective."""
+    def _solve(self, effort: float, ceiling: int) -> int:
+        """Search once; `best` is replaced by what is better. An upper bound of the objective.
+
+        Raises:
+            RuntimeError: the program is not accepted, or says that not even `best` is legal.
+        """
         self._hint()
         solver = cp_model.CpSolver()
         solver.parameters.num_workers = 1
         solver.parameters.random_seed = 0
-        solver.parameters.max_deterministic_time = effort
+        solver.parameters.max_deterministic_time = max(0.0, effort)
+        # The relaxation is almost integral: solved to its end at the root it leads the search to good plans at
+        # once. By default it stops early, and larger instances then stay where greedy left them.
         solver.parameters.linearization_level = 2
+        solver.parameters.root_lp_iterations = 100_000
         status = solver.solve(self.model)
         self.left -= solver.deterministic_time
-        if status in (cp_model.OPTIMAL, cp_model.FEASIBLE):
-            plan = Draft()
-            for s, site in enumerate(self.sites):
-                site.read(solver, plan, s)
-            plan = prune(self.instance, plan)
-            self.best = max(self.best, plan, key=lambda d: merit(self.instance, d).rank)
+        if status == cp_model.UNKNOWN:
+            return ceiling  # the search states a bound of 0 then, which means nothing
+        if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+            raise RuntimeError(f"the model ended {status.name}")
+        plan = Draft()
+        for s, site in enumerate(self.sites):
+            site.read(solver, plan, s)
+        plan = prune(self.instance, plan)
+        self.best = max(self.best, plan, key=lambda d: merit(self.instance, d).rank)
         return math.floor(solver.best_objective_bound + 1e-6)
 
     def _hint(self) -> None:
