@@ -54,16 +54,13 @@ class _Search:
             pods = total(site.pods[q] for site in self.sites for q in classes if q in site.pods)
             served[priority] = self._maximise(pods, _served(priority), ceiling[priority])
         nodes = -self._maximise(-total(site.opened for site in self.sites), lambda m: -m.nodes, 0)
-        if not self.proven:
-            self._maximise(-total(z for site in self.sites for z in site.given), lambda m: -m.gpus, 0)
-            return Bounds(served, nodes)
+        nodes_proven = self.proven
         gpus = -self._maximise(-total(z for site in self.sites for z in site.given), lambda m: -m.gpus, 0)
         if not self.best.layouts:
             return Bounds(served, nodes, gpus, 0)
-        spare = self._maximise(
-            total(site.spare() for site in self.sites), lambda m: m.spare, sys.maxsize, last=True
-        )
-        return Bounds(served, nodes, gpus, spare if self.proven else None)
+        free = total(site.spare() for site in self.sites)
+        spare = self._maximise(free, lambda m: m.spare, sys.maxsize, last=True)
+        return Bounds(served, nodes, gpus if nodes_proven else None, spare if self.proven else None)
 
     def _maximise(
         self, objective: Expr, level: Callable[[Merit], int], ceiling: int, last: bool = False
@@ -96,8 +93,8 @@ class _Search:
         solver.parameters.num_workers = 1
         solver.parameters.random_seed = 0
         solver.parameters.max_deterministic_time = max(0.0, effort)
-        # The relaxation is almost integral: solved to its end at the root it leads the search to good plans at
-        # once. By default it stops early, and larger instances then stay where greedy left them.
+        # The relaxation is almost integral: solved to its end at the root it leads the search to good plans
+        # at once. By default it stops early, and larger instances then stay where greedy left them.
         solver.parameters.linearization_level = 2
         solver.parameters.root_lp_iterations = 100_000
         status = solver.solve(self.model)
