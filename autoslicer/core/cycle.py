@@ -50,7 +50,7 @@ def decide(
         effort: counted work that the search may spend.
     """
     # 1. what would be best
-    outcome, prepared = planner.plan(snapshot, policies, now, prepared, effort=effort, waiting=True)
+    outcome, prepared = planner.replan(snapshot, policies, now, prepared, effort=effort, waiting=True)
     plan = outcome.plan
     # 2. what of it may start now: changes that wait already come first, then new ones in the plan's order
     gates = Gates(snapshot, policies, {name: len(nodes) for name, nodes in governed_nodes(snapshot, policies).items()}, now)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from autoslicer.core import names
+from autoslicer.core.configs import written
 from autoslicer.core.reasons import Reason
 from autoslicer.core.rows import ConfigEntry, GpuTarget
-from solver.solution import Level, Served, Status
+from solver.problem import Counts
+from solver.solution import By, Level, Served, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +26,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Reshape:
-    """One node's change: from the label's present value to the config `target`, for the pods in `serves` (sorted)."""
+    """One node's change: from the label's value to the config `target`, for the pods in `serves` (sorted)."""
 
     node: str
     policy: str
@@ -47,3 +52,74 @@ class Plan:
     status: Status
     gap: float
     levels: tuple[Level, ...]
+
+
+def document(plan: Plan) -> dict[str, Any]:
+    """The plan as its versioned JSON document: keys in a fixed order, no times, the gap rounded."""
+    return {
+        "apiVersion": names.API_VERSION,
+        "kind": "Plan",
+        "snapshot": {"digest": plan.digest, "nodes": plan.nodes, "pendingPods": plan.pending_pods},
+        "reshapes": [_reshape(reshape) for reshape in plan.reshapes],
+        "configs": {name: [written(entry) for entry in plan.configs[name]] for name in sorted(plan.configs)},
+        "served": [{"pod": s.pod, "node": s.node, "by": s.by.value} for s in plan.served],
+        "unserved": [_verdict("pod", verdict) for verdict in plan.unserved],
+        "refusals": [_verdict("node", verdict) for verdict in plan.refusals],
+        "objective": {
+            "status": plan.status.value,
+            "gap": round(plan.gap, 6),
+            "levels": [_level(level) for level in plan.levels],
+        },
+    }
+
+
+def _reshape(reshape: Reshape) -> dict[str, Any]:
+    return {
+        "node": reshape.node,
+        "policy": reshape.policy,
+        "from": reshape.source,
+        "to": reshape.target,
+        "gpus": [
+            {
+                "index": gpu.index,
+                "from": _layout(gpu.before),
+                "to": _layout(gpu.after),
+                "changed": gpu.changed,
+            }
+            for gpu in reshape.gpus
+        ],
+        "evictions": list(reshape.evictions),
+    }
+
+
+def _layout(layout: Counts | None) -> dict[str, int] | None:
+    return None if layout is None else dict(layout)
+
+
+def _verdict(kind: str, verdict: Verdict) -> dict[str, str]:
+    return {kind: verdict.name, "reason": verdict.reason.value, "message": verdict.message}
+
+
+def _level(level: Level) -> dict[str, Any]:
+    priority = {} if level.priority is None else {"priority": level.priority}
+    return {"name": level.name, **priority, "value": level.value, "bound": level.bound}
+
+
+def summary(plan: Plan) -> str:
+    """The plan in a sentence: how many pods it serves, how, and what keeps the others from it."""
+    if not plan.pending_pods:
+        return "no pod waits for a MIG slice"
+    by = Counter(served.by for served in plan.served)
+    pods, nodes = _number(plan.pending_pods, "pending pod"), _number(len(plan.reshapes), "node")
+    parts = [f"{by[By.RESHAPE]} of {pods} can be served by reshaping {nodes}"]
+    if by[By.FREE]:
+        parts.append(f"{by[By.FREE]} need{'s' if by[By.FREE] == 1 else ''} no change")
+    if plan.unserved:
+        reasons = Counter(verdict.reason.value for verdict in plan.unserved)
+        why = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
+        parts.append(f"{len(plan.unserved)} cannot be served: {why}")
+    return "; ".join(parts)
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count} {what}" + ("" if count == 1 else "s")

@@ -17,6 +17,7 @@ class Reason(StrEnum):
     OptedOut = "OptedOut"
     NotTried = "NotTried"
     OtherScheduler = "OtherScheduler"
+    Preempting = "Preempting"
     # a pod that is not served
     UnknownPredicate = "UnknownPredicate"
     NoFeasibleLayout = "NoFeasibleLayout"

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from autoslicer.core import times
 from autoslicer.core.fields import Fields, kind_of
+from autoslicer.core.phases import number
 from autoslicer.core.policy import Policy
 from autoslicer.core.reading import READERS, Row
 from autoslicer.core.rows import (
@@ -54,6 +55,9 @@ class Snapshot:
         obscured: nodes that a malformed object names, each with the sentence about it. What that object holds
             there is not known, so that the whole node counts as in use.
         newest: the newest timestamp in any object, in seconds since the epoch; 0 where there is none.
+        tenants: by node, the pods that hold something there: bound and not ended, or nominated to it by
+            somebody else (to a node that no change of ours promises them); derived from the rest.
+        history: by node, its changes, oldest first; derived from the rest.
     """
 
     nodes: Mapping[str, NodeRow] = field(default_factory=dict)
@@ -67,6 +71,26 @@ class Snapshot:
     skipped: tuple[str, ...] = ()
     obscured: Mapping[str, str] = field(default_factory=dict)
     newest: float = 0.0
+    tenants: Mapping[str, tuple[PodRow, ...]] = field(init=False, repr=False, compare=False)
+    history: Mapping[str, tuple[ReconfigurationRow, ...]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        ours = {(change.node, key) for change in self.changes.values() for key in change.serves}
+        found: dict[str, list[PodRow]] = {}
+        for key, pod in self.pods.items():
+            node = pod.node or pod.nominated
+            if node and not pod.finished and (pod.node or (node, key) not in ours):
+                found.setdefault(node, []).append(pod)
+        history: dict[str, list[ReconfigurationRow]] = {}
+        for change in self.changes.values():
+            history.setdefault(change.node, []).append(change)
+        by_number = {node: sorted(changes, key=_age) for node, changes in history.items()}
+        object.__setattr__(self, "tenants", {node: tuple(pods) for node, pods in found.items()})
+        object.__setattr__(self, "history", {node: tuple(changes) for node, changes in by_number.items()})
+
+
+def _age(change: ReconfigurationRow) -> tuple[int, float, str]:
+    return number(change.name, change.node) or 0, change.created, change.name
 
 
 def assemble(

@@ -1,0 +1,99 @@
+"""Which pods wait for MIG slices, and since when it is our turn to do something about them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from autoslicer.core import names
+from autoslicer.core.fitting import live_change, promised, slices
+from autoslicer.core.plan import Verdict
+from autoslicer.core.policy import Policy
+from autoslicer.core.reasons import Reason
+from autoslicer.core.rows import PodRow
+from autoslicer.core.snapshot import Snapshot
+
+SCHEDULERS = frozenset({"default-scheduler"})
+"""the schedulers whose rules `fitting` follows"""
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """The pods that ask for MIG slices and have no node.
+
+    Attributes:
+        pods: those to plan for, sorted by key.
+        excluded: those that are no demand, each with why.
+        promised: the pods that a live change serves already, each with its node; they are in neither of the
+            two.
+    """
+
+    pods: tuple[PodRow, ...]
+    excluded: tuple[Verdict, ...]
+    promised: Mapping[str, str]
+
+
+def demand(snapshot: Snapshot, *, waiting: bool, schedulers: Collection[str] = SCHEDULERS) -> Demand:
+    """Everything that waits for MIG slices, sorted out.
+
+    Args:
+        snapshot: the cluster.
+        waiting: only pods that the scheduler has found unschedulable count; else those that it has not tried
+            as well.
+        schedulers: the `spec.schedulerName`s that count.
+    """
+    given = {
+        pod.key: node
+        for node in sorted(snapshot.history)
+        if (change := live_change(snapshot, node)) is not None
+        for pod in promised(snapshot, change)
+    }
+    pods: list[PodRow] = []
+    excluded: list[Verdict] = []
+    for key, pod in sorted(snapshot.pods.items()):
+        if pod.phase != "Pending" or pod.node or key in given or not slices(pod.requests):
+            continue
+        verdict = _no_demand(pod, waiting, schedulers, nominated=_elsewhere(snapshot, pod))
+        if verdict is None:
+            pods.append(pod)
+        else:
+            excluded.append(verdict)
+    return Demand(tuple(pods), tuple(excluded), given)
+
+
+def _elsewhere(snapshot: Snapshot, pod: PodRow) -> bool:
+    """Somebody else nominated the pod to a node: it preempts pods there."""
+    return pod in snapshot.tenants.get(pod.nominated, ())
+
+
+def _no_demand(pod: PodRow, waiting: bool, schedulers: Collection[str], *, nominated: bool) -> Verdict | None:
+    """Why the pod is no demand, the first reason in the order of `Reason`."""
+    if pod.gated:
+        return Verdict(pod.key, Reason.Gated, "a scheduling gate keeps it from the scheduler")
+    if pod.terminating:
+        return Verdict(pod.key, Reason.Terminating, "it is being deleted")
+    if pod.ignored:
+        return Verdict(pod.key, Reason.OptedOut, f"it is annotated {names.IGNORE}=true")
+    if waiting and pod.unschedulable_since is None:
+        return Verdict(pod.key, Reason.NotTried, "the scheduler has not found it unschedulable")
+    if pod.scheduler not in schedulers:
+        return Verdict(pod.key, Reason.OtherScheduler, f"the scheduler {pod.scheduler} is not known")
+    if nominated:
+        return Verdict(pod.key, Reason.Preempting, f"the scheduler makes room for it on {pod.nominated}")
+    return None
+
+
+def ripe(pod: PodRow, policy: Policy, now: float) -> bool:
+    """The pod has been unschedulable for the policy's `pendingSeconds`."""
+    return pod.unschedulable_since is not None and now - pod.unschedulable_since >= policy.pending_seconds
+
+
+def next_window(snapshot: Snapshot, policies: Mapping[str, Policy], now: float) -> float | None:
+    """When the next pod has waited for some policy's `pendingSeconds` (seconds since the epoch), or None."""
+    ends = [
+        pod.unschedulable_since + policy.pending_seconds
+        for pod in demand(snapshot, waiting=True).pods
+        for policy in policies.values()
+        if pod.unschedulable_since is not None and not ripe(pod, policy, now)
+    ]
+    return min(ends, default=None)

@@ -1,0 +1,241 @@
+"""May a node change, which of its GPUs, and can a change reach it: the hard rules, one verdict each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from autoslicer.core import evidence, fitting, gpu_operator, idleness, layouts, names
+from autoslicer.core.configs import ALL_DISABLED
+from autoslicer.core.phases import Phase, live, phase
+from autoslicer.core.plan import Verdict
+from autoslicer.core.policy import Policy
+from autoslicer.core.reasons import Reason
+from autoslicer.core.rows import NodeRow
+from autoslicer.core.snapshot import Snapshot
+from solver.problem import Gpu
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What a plan may do with a governed node.
+
+    Attributes:
+        refusal: why the node may not change at all; None where a GPU may.
+        gpus: every GPU with its layout, changeable or not; empty where the layout is not known.
+        mode_change: GPUs whose MIG mode is off may be switched on.
+    """
+
+    refusal: Verdict | None
+    gpus: tuple[Gpu, ...] = ()
+    mode_change: bool = False
+
+
+def assess(
+    snapshot: Snapshot, node: NodeRow, policy: Policy | Verdict, now: float, *, ignore_change: str = ""
+) -> Assessment:
+    """Whether the node may change, and which of its GPUs; of several refusals the first in `Reason` is given.
+
+    Args:
+        snapshot: the cluster.
+        node: governed by `policy`.
+        policy: that governs it, or the verdict where several claim it; see `policy.governing`.
+        now: seconds since the epoch.
+        ignore_change: the name of a change of this node that is under way and is being looked at; it refuses
+            nothing.
+    """
+    if isinstance(policy, Verdict):
+        return Assessment(policy)
+    for rule in _RULES:
+        if (refusal := rule(snapshot, node, ignore_change)) is not None:
+            return Assessment(refusal)
+    gpus = layouts.present(snapshot, node, idleness.believed(snapshot, node.name, now))
+    if isinstance(gpus, Verdict):
+        return Assessment(gpus)
+    if (overdrawn := _overdrawn(snapshot, node)) is not None:
+        return Assessment(overdrawn)
+    return _changeable(snapshot, node, policy, gpus, now)
+
+
+def _changeable(
+    snapshot: Snapshot, node: NodeRow, policy: Policy, gpus: tuple[Gpu, ...], now: float
+) -> Assessment:
+    """Which GPUs are idle; those without MIG only where the policy allows it and nothing is in use."""
+    used = idleness.in_use(snapshot, node.name, now)
+    tenants = snapshot.tenants.get(node.name, ())
+    idle = not used.node and not used.gpus and not any(idleness.asks_gpu(pod) for pod in tenants)
+    mode_change = policy.allow_mode_change and idle and any(gpu.layout is None for gpu in gpus)
+    judged = tuple(
+        replace(gpu, changeable=not used.of(gpu.index) and (gpu.layout is not None or mode_change))
+        for gpu in gpus
+    )
+    if (untrue := _uncovered(snapshot, node, judged)) is not None:
+        return Assessment(untrue)
+    if any(gpu.changeable for gpu in judged):
+        return Assessment(None, judged, mode_change)
+    if all(gpu.layout is None for gpu in gpus) and not policy.allow_mode_change:
+        message = f"MIG mode is off, and policy {policy.name} does not allow to change it"
+        return Assessment(Verdict(node.name, Reason.ModeChangeForbidden, message), judged)
+    if used.node or all(gpu.layout is None for gpu in gpus):
+        message = used.node or "MIG mode can be changed only while nothing on the node is in use"
+        return Assessment(Verdict(node.name, Reason.NodeBusy, message), judged)
+    message = "; ".join(used.gpus[index] for index in sorted(used.gpus))
+    return Assessment(Verdict(node.name, Reason.GpuBusy, message), judged)
+
+
+def _opted_out(snapshot: Snapshot, node: NodeRow, ignore_change: str) -> Verdict | None:
+    if node.annotations.get(names.IGNORE) != "true":
+        return None
+    return Verdict(node.name, Reason.OptedOut, f"the node is annotated {names.IGNORE}=true")
+
+
+def _foreign(snapshot: Snapshot, node: NodeRow, ignore_change: str) -> Verdict | None:
+    drivers = sorted(
+        found.driver
+        for found in snapshot.resource_slices
+        if found.node in ("", node.name) and found.driver.endswith(names.GPU_DRA_DRIVERS)
+    )
+    if drivers:
+        message = f"the DRA driver {drivers[0]} publishes devices of the node"
+        return Verdict(node.name, Reason.ForeignOwner, message)
+    marks = sorted(
+        key for key in {**node.labels, **node.annotations} if key.startswith(names.FOREIGN_PREFIXES)
+    )
+    if marks:
+        return Verdict(node.name, Reason.ForeignOwner, f"the node carries {marks[0]}, another owner's mark")
+    ours, label = node.annotations.get(names.APPLIED_CONFIG), evidence.config(node)
+    if ours is not None and ours != label:
+        message = (
+            f"{names.MIG_CONFIG} is {label or 'absent'}, but autoslicer set {ours}: another hand was there. "
+            f"To take the node over: autoslicer adopt node/{node.name}"
+        )
+        return Verdict(node.name, Reason.ForeignOwner, message)
+    return None
+
+
+def _closed(snapshot: Snapshot, node: NodeRow, ignore_change: str) -> Verdict | None:
+    if node.unschedulable:
+        return Verdict(node.name, Reason.Cordoned, "the node is cordoned")
+    return fitting.closed(node)
+
+
+def _in_change(snapshot: Snapshot, node: NodeRow, ignore_change: str) -> Verdict | None:
+    change = next(
+        (c for c in snapshot.history.get(node.name, ()) if live(c) and c.name != ignore_change), None
+    )
+    upgrade = node.labels.get(names.DRIVER_UPGRADE_STATE, "")
+    message = ""
+    if change is not None:
+        message = f"change {change.name} is {phase(change)}"
+    elif not evidence.settled(node):
+        message = f"{names.MIG_CONFIG_STATE} is {evidence.state(node)}"
+    elif evidence.paused(node):
+        message = f"{evidence.paused(node)[0]} is paused"
+    elif upgrade not in ("", "upgrade-done"):
+        message = f"a driver upgrade is under way: {names.DRIVER_UPGRADE_STATE} is {upgrade}"
+    return Verdict(node.name, Reason.ChangeInProgress, message) if message else None
+
+
+def _quarantined(snapshot: Snapshot, node: NodeRow, ignore_change: str) -> Verdict | None:
+    changes = [change for change in snapshot.history.get(node.name, ()) if change.name != ignore_change]
+    if not changes or phase(changes[-1]) is not Phase.QUARANTINED:
+        return None
+    last = changes[-1].name
+    message = (
+        f"its last change {last} failed; when the node is in order: kubectl delete migreconfiguration {last}"
+    )
+    return Verdict(node.name, Reason.Quarantined, message)
+
+
+def _failed(snapshot: Snapshot, node: NodeRow, ignore_change: str) -> Verdict | None:
+    if evidence.state(node) != "failed":
+        return None
+    return Verdict(
+        node.name, Reason.ApplyFailed, f"mig-manager failed to apply {evidence.config(node) or 'nothing'}"
+    )
+
+
+def _strategy(snapshot: Snapshot, node: NodeRow, ignore_change: str) -> Verdict | None:
+    strategy = node.labels.get(names.MIG_STRATEGY, "")
+    if strategy == "single":
+        message = f"{names.MIG_STRATEGY} is single; only nodes under mixed are changed"
+        return Verdict(node.name, Reason.StrategySingle, message)
+    if strategy != "mixed":
+        message = f"{names.MIG_STRATEGY} is {strategy or 'absent'}: no MIG slices are offered"
+        return Verdict(node.name, Reason.StrategyNone, message)
+    return None
+
+
+def _shared(snapshot: Snapshot, node: NodeRow, ignore_change: str) -> Verdict | None:
+    for key, value in sorted(node.labels.items()):
+        if not key.startswith((names.MIG_RESOURCE_PREFIX, f"{names.GPU_RESOURCE}.")):
+            continue
+        shared = key.endswith(".sharing-strategy") and value not in ("", "none")
+        if shared or (key.endswith(".replicas") and value not in ("", "0", "1")):
+            return Verdict(node.name, Reason.SharedSlices, f"slices are shared: {key} is {value}")
+    return None
+
+
+_RULES: tuple[Callable[[Snapshot, NodeRow, str], Verdict | None], ...] = (
+    _opted_out,
+    _foreign,
+    _closed,
+    _in_change,
+    _quarantined,
+    _failed,
+    _strategy,
+    _shared,
+)
+
+
+def _overdrawn(snapshot: Snapshot, node: NodeRow) -> Verdict | None:
+    left = fitting.slices(fitting.left(snapshot, node))
+    short = [profile for profile, amount in left.items() if amount < 0]
+    if not short:
+        return None
+    return Verdict(node.name, Reason.LayoutDrift, f"pods hold more {short[0]} than the node offers")
+
+
+def _uncovered(snapshot: Snapshot, node: NodeRow, gpus: tuple[Gpu, ...]) -> Verdict | None:
+    """The slices of GPUs that are idle must all be free."""
+    left = fitting.slices(fitting.left(snapshot, node))
+    idle: Counter[str] = Counter()
+    for gpu in gpus:
+        if gpu.changeable:
+            idle.update(dict(gpu.layout or ()))
+    short = [profile for profile, count in sorted(idle.items()) if left.get(profile, 0) < count]
+    if not short:
+        return None
+    message = f"idle GPUs hold {idle[short[0]]} x {short[0]}, but only {left.get(short[0], 0)} are free"
+    return Verdict(node.name, Reason.LayoutDrift, message)
+
+
+def apply_path(snapshot: Snapshot, node: str, policy: Policy) -> Verdict | None:
+    """Why a generated config cannot reach the node's mig-manager; None where it can.
+
+    It stops actions and never a plan: a dump of nodes and pods alone shows nothing of it.
+    """
+    pod = gpu_operator.mig_manager(snapshot, node)
+    if pod is None or not pod.ready:
+        state = "runs" if pod is None else "is ready"
+        return Verdict(node, Reason.ApplyPathMissing, f"no mig-manager pod {state} on the node")
+    namespace, name = policy.config_map
+    if (pod.namespace, pod.config_map) != policy.config_map:
+        patch = f'{{"spec":{{"migManager":{{"config":{{"name":"{name}"}}}}}}}}'
+        message = (
+            f"mig-manager reads {pod.namespace}/{pod.config_map or 'no ConfigMap'}, not {namespace}/{name}; "
+            f"kubectl patch clusterpolicies.nvidia.com/cluster-policy --type merge -p '{patch}'"
+        )
+        return Verdict(node, Reason.ApplyPathNotConfigured, message)
+    row = snapshot.config_maps.get(policy.config_map)
+    if row is None or row.configs is None:
+        state = "does not exist" if row is None else "is not a file that mig-parted accepts"
+        message = f"ConfigMap {namespace}/{name} {state}; autoslicer configs init makes it"
+        return Verdict(node, Reason.ConfigMapIncomplete, message)
+    used = {evidence.config(other) for other in snapshot.nodes.values()} | {ALL_DISABLED}
+    missing = sorted(used - {""} - row.configs.keys())
+    if missing:
+        message = f"ConfigMap {namespace}/{name} lacks {', '.join(missing)}, which a node's label names"
+        return Verdict(node, Reason.ConfigMapIncomplete, message)
+    return None
