@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from autoslicer.core import evidence, fitting, gpu_operator, idleness, layouts, names
 from autoslicer.core.configs import ALL_DISABLED
-from autoslicer.core.phases import Phase, live, phase
+from autoslicer.core.phases import Phase, phase
 from autoslicer.core.plan import Verdict
 from autoslicer.core.policy import Policy
 from autoslicer.core.reasons import Reason
@@ -53,13 +53,13 @@ def assess(
     gpus = layouts.present(snapshot, node, idleness.believed(snapshot, node.name, now))
     if isinstance(gpus, Verdict):
         return Assessment(gpus)
-    if (overdrawn := _overdrawn(snapshot, node)) is not None:
+    if (overdrawn := _overdrawn(snapshot, node, ignore_change)) is not None:
         return Assessment(overdrawn)
-    return _changeable(snapshot, node, policy, gpus, now)
+    return _changeable(snapshot, node, policy, gpus, now, ignore_change)
 
 
 def _changeable(
-    snapshot: Snapshot, node: NodeRow, policy: Policy, gpus: tuple[Gpu, ...], now: float
+    snapshot: Snapshot, node: NodeRow, policy: Policy, gpus: tuple[Gpu, ...], now: float, ignore_change: str
 ) -> Assessment:
     """Which GPUs are idle; those without MIG only where the policy allows it and nothing is in use."""
     used = idleness.in_use(snapshot, node.name, now)
@@ -70,7 +70,7 @@ def _changeable(
         replace(gpu, changeable=not used.of(gpu.index) and (gpu.layout is not None or mode_change))
         for gpu in gpus
     )
-    if (untrue := _uncovered(snapshot, node, judged)) is not None:
+    if (untrue := _uncovered(snapshot, node, judged, ignore_change)) is not None:
         return Assessment(untrue)
     if any(gpu.changeable for gpu in judged):
         return Assessment(None, judged, mode_change)
@@ -189,17 +189,19 @@ _RULES: tuple[Callable[[Snapshot, NodeRow, str], Verdict | None], ...] = (
 )
 
 
-def _overdrawn(snapshot: Snapshot, node: NodeRow) -> Verdict | None:
-    left = fitting.slices(fitting.left(snapshot, node))
+def _overdrawn(snapshot: Snapshot, node: NodeRow, ignore_change: str) -> Verdict | None:
+    left = fitting.slices(fitting.left(snapshot, node, ignore_change=ignore_change))
     short = [profile for profile, amount in left.items() if amount < 0]
     if not short:
         return None
     return Verdict(node.name, Reason.LayoutDrift, f"pods hold more {short[0]} than the node offers")
 
 
-def _uncovered(snapshot: Snapshot, node: NodeRow, gpus: tuple[Gpu, ...]) -> Verdict | None:
+def _uncovered(
+    snapshot: Snapshot, node: NodeRow, gpus: tuple[Gpu, ...], ignore_change: str
+) -> Verdict | None:
     """The slices of GPUs that are idle must all be free."""
-    left = fitting.slices(fitting.left(snapshot, node))
+    left = fitting.slices(fitting.left(snapshot, node, ignore_change=ignore_change))
     idle: Counter[str] = Counter()
     for gpu in gpus:
         if gpu.changeable:

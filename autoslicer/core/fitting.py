@@ -40,18 +40,19 @@ def others(requests: Mapping[str, int]) -> dict[str, int]:
     return {r: amount for r, amount in sorted(requests.items()) if profile_of_resource(r) is None}
 
 
-def live_change(snapshot: Snapshot, node: str) -> ReconfigurationRow | None:
-    """The change of the node that has not ended, or None."""
-    return next((change for change in snapshot.history.get(node, ()) if live(change)), None)
+def live_change(snapshot: Snapshot, node: str, *, ignore_change: str = "") -> ReconfigurationRow | None:
+    """The change of the node that has not ended, unless it is the one to ignore; or None."""
+    changes = snapshot.history.get(node, ())
+    return next((change for change in changes if live(change) and change.name != ignore_change), None)
 
 
-def left(snapshot: Snapshot, node: NodeRow) -> dict[str, int]:
+def left(snapshot: Snapshot, node: NodeRow, *, ignore_change: str = "") -> dict[str, int]:
     """What is left of every resource of a node, sorted; negative where pods hold more than the node offers.
 
-    A live change counts as done: the node offers the slices of its target, and the pods it serves hold theirs
-    already.
+    A live change counts as done, unless it is the one to ignore: the node offers the slices of its target, and
+    the pods it serves hold theirs already.
     """
-    change = live_change(snapshot, node.name)
+    change = live_change(snapshot, node.name, ignore_change=ignore_change)
     offered = dict(node.allocatable)
     holders = list(snapshot.tenants.get(node.name, ()))
     if change is not None:

@@ -195,7 +195,7 @@ def _refusals(posed: Posed) -> tuple[Verdict, ...]:
 
 
 def _gap(levels: Sequence[Level]) -> float:
-    """How far the first unproven served level may be from the best, as a part of it; 0 where there is none."""
+    """How far the first unproven served level may be from the best, as a part of it; 0 where none is."""
     for level in levels:
         if level.name == "servedWeight" and level.bound is not None and level.bound > level.value:
             return (level.bound - level.value) / level.bound

@@ -162,7 +162,7 @@ class _Search:
         return [r for r, amount in fitting.others(pod.requests).items() if left.get(r, 0) < amount]
 
     def _spared(self, pod: PodRow, node: Node) -> bool:
-        """Only `min_benefit` keeps the plan from changing the node for this pod and those that it has there."""
+        """Only `min_benefit` keeps the plan from changing the node for this pod and those it has there."""
         if node.min_benefit <= 1 or node.name in self._changed:
             return False
         together = [*self._placed.get(node.name, []), pod]
