@@ -1,0 +1,88 @@
+"""The solver against a brute force that knows nothing of it."""
+
+import random
+
+import pytest
+
+from solver import greedy
+from solver.check import check
+from solver.instance import aggregate
+from solver.merit import certain, merit
+from solver.solution import Status
+from solver.solve import solve
+from tests.solver import brute
+from tests.solver.tiny import problem, tiny
+
+INSTANCES = 300
+
+
+def levels(solution):
+    """A solution's levels as the brute force names them."""
+    value = {level.name: level.value for level in solution.levels}
+    served = {level.priority: level.value for level in solution.levels if level.name == "servedWeight"}
+    return {
+        "served": served,
+        "nodes": value["nodesChanged"],
+        "gpus": value["gpusChanged"],
+        "spare": value["spare"],
+    }
+
+
+def greedy_levels(asked):
+    """What greedy reaches by itself, without the leftovers."""
+    instance = aggregate(asked)
+    reached = merit(instance, greedy.draft(instance))
+    none = dict.fromkeys((pod.priority for pod in asked.pods), 0)
+    return {"served": none | reached.served, "nodes": reached.nodes, "gpus": reached.gpus}
+
+
+def test_every_level_is_the_best_there_is(capsys):
+    """On 300 random tiny clusters each level of the solver's plan is exactly the brute force's."""
+    reshaped = lost = 0
+    for seed in range(INSTANCES):
+        nodes, pods = tiny(random.Random(seed))
+        asked = problem(nodes, pods)
+        solution, best = solve(asked), brute.optimum(nodes, pods)
+        assert levels(solution) == best, f"instance {seed}"
+        assert solution.status is Status.OPTIMAL, f"instance {seed}"
+        assert check(asked, solution) == [], f"instance {seed}"
+        reshaped += best["nodes"] > 0
+        reached = greedy_levels(asked)
+        lost += any(reached[level] != best[level] for level in reached)
+    with capsys.disabled():
+        print(f"\n{INSTANCES} tiny clusters: {reshaped} need a reshape, on {lost} greedy alone loses a level")
+    assert reshaped >= INSTANCES / 3
+    assert lost >= INSTANCES / 4
+
+
+@pytest.mark.parametrize("effort", [0.0, 1e-4, 1e-3])
+def test_bounds_of_a_search_cut_short_hold(effort):
+    """Whatever a starved search reaches, the plan is legal and no plan is better than its bounds say."""
+    open_levels = 0
+    for seed in range(60):
+        nodes, pods = tiny(random.Random(seed))
+        asked = problem(nodes, pods)
+        solution, best = solve(asked, effort=effort), brute.optimum(nodes, pods)
+        assert check(asked, solution) == [], f"instance {seed}"
+        optimal = [*best["served"].values(), 0, best["nodes"], best["gpus"], best["spare"]]
+        for level, value in zip(solution.levels, optimal, strict=True):
+            if level.bound is not None and level.name in ("servedWeight", "spare"):
+                assert value <= level.bound, f"instance {seed}: {level}"
+            elif level.bound is not None:
+                assert value >= level.bound, f"instance {seed}: {level}"
+            if level.value != value:
+                break
+        open_levels += solution.status is Status.FEASIBLE
+    assert open_levels > 0
+
+
+def test_what_is_certain_without_search_is_true():
+    """The bound on served pods that needs no search is never below the best, and often is the best."""
+    tight = 0
+    for seed in range(100):
+        nodes, pods = tiny(random.Random(seed))
+        served = brute.optimum(nodes, pods)["served"]
+        known = certain(aggregate(problem(nodes, pods))).served
+        assert all(count <= known.get(priority, 0) for priority, count in served.items()), f"instance {seed}"
+        tight += all(count == known.get(priority, 0) for priority, count in served.items())
+    assert tight > 0

@@ -1,0 +1,121 @@
+"""Random tiny clusters as plain dicts, and what the solver calls them."""
+
+from __future__ import annotations
+
+from solver.geometry import models
+from solver.problem import Gpu, Node, Pod, Problem, counts
+from tests.solver import brute
+
+GEOMETRIES = {geometry.model: geometry for geometry in models()}
+
+
+def tiny(rng):
+    """A cluster of at most 3 nodes with 2 GPUs each and at most 7 pods, drawn from `rng`: (nodes, pods).
+
+    Most are tight on purpose: pods compete for one GPU, may run on few nodes, and fill a node's cpu.
+    """
+    mix = rng.choice([["A30-24GB"], ["A30-24GB"], ["H100-80GB"], ["A100-40GB"], ["A100-80GB", "H100-80GB"]])
+    if rng.random() < 0.1:
+        mix = rng.choice([["RTX-PRO-6000-Blackwell-96GB"], ["A30-24GB", "H100-80GB"]])
+    nodes = [_node(rng, f"node-{i}", mix) for i in range(rng.choice([1, 2, 3, 3, 3, 3]))]
+    return nodes, _pods(rng, nodes, mix)
+
+
+def problem(nodes, pods):
+    """The same cluster as the solver's problem."""
+    return Problem(
+        tuple(sorted((_solver_node(node) for node in nodes), key=lambda node: node.name)),
+        tuple(
+            Pod(
+                pod["name"],
+                pod["priority"],
+                counts(pod["slices"]),
+                counts(pod["resources"]),
+                frozenset(pod["nodes"]),
+                pod["order"],
+            )
+            for pod in sorted(pods, key=lambda pod: pod["name"])
+        ),
+    )
+
+
+def _node(rng, name, mix):
+    every = rng.random() < 0.5
+    model = rng.choice(mix)
+    allowed = None if every else _some_profiles(rng, model)
+    gpus, free = [], {}
+    mode_change = rng.random() < 0.1
+    for _ in range(rng.choice([1, 2, 2, 2, 2])):
+        off = mode_change and rng.random() < 0.6
+        layout = None if off else _layout(rng, model, allowed)
+        changeable = mode_change or rng.random() < 0.85
+        for profile, count in (layout or {}).items():
+            count = count if changeable else sum(rng.random() < 0.3 for _ in range(count))
+            free[profile] = free.get(profile, 0) + count
+        gpus.append({"model": model, "layout": layout, "changeable": changeable})
+    return {
+        "name": name,
+        "gpus": gpus,
+        "free": {profile: count for profile, count in sorted(free.items()) if count},
+        "resources": {"cpu": rng.choice([4, 4, 5, 6, 16]), "pods": rng.choice([3, 4, 110])},
+        "profiles": allowed,
+        "minBenefit": rng.choice([1, 1, 2]),
+        "modeChange": mode_change,
+    }
+
+
+def _some_profiles(rng, model):
+    plain = [row["name"] for row in brute.models()[model]["profiles"] if "+" not in row["name"]]
+    return sorted(rng.sample(plain, min(len(plain), rng.randint(3, 4))))
+
+
+def _layout(rng, model, allowed):
+    if rng.random() < 0.15:
+        return {}
+    layouts = brute.maximal(model, None if allowed is None or rng.random() < 0.2 else frozenset(allowed))
+    return dict(rng.choice(layouts))
+
+
+def _pods(rng, nodes, mix):
+    wanted = sorted({name for model in mix for name in _some_profiles(rng, model)})
+    priorities = rng.choice([[0], [0, 100], [0, 100, 100000]])
+    names = [node["name"] for node in nodes]
+    pods = []
+    for i in range(rng.choice([2, 4, 6, 7, 7, 7, 7, 7])):
+        slices = {rng.choice(wanted): rng.choice([1, 1, 2, 2])}
+        if rng.random() < 0.3:
+            slices[rng.choice(wanted)] = 1
+        pods.append(
+            {
+                "name": f"team/pod-{i}",
+                "priority": rng.choice(priorities),
+                "slices": slices,
+                "resources": {"cpu": rng.choice([1, 2, 2, 3]), "pods": 1},
+                "nodes": names
+                if rng.random() < 0.5
+                else sorted(rng.sample(names, rng.randint(1, len(names)))),
+                "order": rng.randint(0, 2),
+            }
+        )
+    return pods
+
+
+def _solver_node(node):
+    gpus = tuple(
+        Gpu(
+            index,
+            GEOMETRIES[gpu["model"]],
+            None if gpu["layout"] is None else counts(gpu["layout"]),
+            gpu["changeable"],
+        )
+        for index, gpu in enumerate(node["gpus"])
+    )
+    return Node(
+        node["name"],
+        gpus,
+        counts(node["free"]),
+        counts(node["resources"]),
+        None if node["profiles"] is None else frozenset(node["profiles"]),
+        node["minBenefit"],
+        node["modeChange"],
+    )
