@@ -32,8 +32,13 @@ def read(source: str) -> Any:
     Raises:
         BadInputError: it cannot be read, is no UTF-8, or is neither JSON nor YAML.
     """
-    name = "stdin" if source == STDIN else source
+    name = called(source)
     return parse(_text(source, name), name)
+
+
+def called(source: str) -> str:
+    """What errors call a file, or stdin."""
+    return "stdin" if source == STDIN else source
 
 
 def parse(text: str, name: str) -> Any:
@@ -43,7 +48,7 @@ def parse(text: str, name: str) -> Any:
         BadInputError: the text is empty, or neither JSON nor YAML.
     """
     if not text.strip():
-        raise BadInputError(f"{name} is empty; it must hold a List as `kubectl get ... -o json` prints it")
+        raise BadInputError(f"{name} is empty; it must hold a Kubernetes object in JSON or YAML")
     try:
         return _parse(text)
     except json.JSONDecodeError as error:

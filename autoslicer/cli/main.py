@@ -8,7 +8,7 @@ from pathlib import Path
 
 import typer
 
-from autoslicer.cli import basics, profiles
+from autoslicer.cli import basics, changes, configs, plan, profiles, snapshot
 from autoslicer.cli.failures import ClosedPipeError, CommandError, ExitCode
 
 app = typer.Typer(
@@ -16,13 +16,18 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
+app.command()(plan.plan)
+app.command()(snapshot.snapshot)
 app.command()(profiles.profiles)
 app.command()(basics.crds)
+app.add_typer(configs.configs, name="configs")
+app.command()(changes.approve)
+app.command()(changes.adopt)
 app.command()(basics.version)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Return the exit code of one command line (default: the process's own); a mistake becomes one sentence."""
+    """Return the exit code of one command line, the process's own by default; mistakes become sentences."""
     given = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     command = typer.main.get_command(app)
     try:

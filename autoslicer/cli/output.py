@@ -90,7 +90,14 @@ def drawn(draw: Callable[[Console], None]) -> None:
 
 
 class _Dumper(yaml.CSafeDumper):
-    """YAML without anchors: a document repeats what it repeats."""
+    """YAML for reading: what is repeated is written out again, and a text of several lines keeps them."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
+
+
+def _text(dumper: _Dumper, value: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
+
+
+_Dumper.add_representer(str, _text)

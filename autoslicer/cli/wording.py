@@ -21,7 +21,7 @@ def layout(counts: Counts | None) -> str:
 
 
 def largest_first(counts: Counts) -> list[tuple[int, str, int]]:
-    """A sort key: (-compute slices, profile, -count) of each profile; layouts with large instances come first."""
+    """A sort key that puts large instances first: (-compute slices, profile, -count) of each profile."""
     return sorted((-_compute_slices(profile), profile, -count) for profile, count in counts)
 
 

@@ -20,7 +20,7 @@ def test_parse_reads_json_and_yaml_as_kubernetes_does(text: str, document: objec
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        (" \n", "x is empty; it must hold a List as `kubectl get ... -o json` prints it"),
+        (" \n", "x is empty; it must hold a Kubernetes object in JSON or YAML"),
         ('{"kind": "List",', "x is not readable JSON: line 1, column 17: "),
         ("kind: [List\n", "x is neither JSON nor YAML: line 2, column 1: "),
         ("a: 1\n---\nb: 2\n", "x is neither JSON nor YAML: line 2, column 1: "),
