@@ -1,0 +1,340 @@
+"""The whole test cluster as one object, with verbs that read like prose."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from tests.cluster import operator, tools
+from tests.cluster.api import Api, ApiError, Object
+from tests.cluster.controlplane import ControlPlane
+from tests.cluster.gpus import LogLine
+from tests.cluster.mig_manager import dbus
+from tests.cluster.played import Knobs, Played
+from tests.cluster.plugin import labels_of
+from tests.cluster.waiting import until
+
+H100 = "NVIDIA-H100-80GB-HBM3"
+OURS = "autoslicer-mig-parted-config"
+Layout = Mapping[str, int] | None
+
+
+class Cluster:
+    """A real control plane with played hardware; see `tests/cluster/__init__.py` for what is real."""
+
+    def __init__(self, directory: Path | None = None) -> None:
+        tools.build()
+        self.directory = directory or Path(tempfile.mkdtemp(prefix="autoslicer-test-cluster-"))
+        self.control_plane = ControlPlane(self.directory)
+        self._bus = dbus(self.directory)
+        self._numbers = itertools.count(1)
+        self.namespace = ""
+
+    def start(self) -> None:
+        """Start everything; the operator's namespace is there when this returns."""
+        self._bus.start()
+        self.control_plane.start()
+        self.api = Api(self.control_plane.server, self.control_plane.pki.directory)
+        operator.install(self.api)
+        self.played = Played(self.api, self.directory / "nodes", self.directory, self.control_plane.admin)
+        self.fresh_namespace()
+
+    def stop(self) -> None:
+        """Kill everything."""
+        if hasattr(self, "played"):
+            self.played.stop()
+        self.control_plane.stop()
+        self._bus.kill()
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The admin's kubeconfig."""
+        return self.control_plane.admin
+
+    def kubectl(self, *arguments: str, stdin: str = "") -> str:
+        """What kubectl prints."""
+        return self.control_plane.kubectl(*arguments, stdin=stdin)
+
+    # -- nodes --------------------------------------------------------------------------------------------------------
+
+    def gpu_node(
+        self,
+        name: str,
+        *layouts: Layout,
+        product: str = H100,
+        config: str = "all-7g.80gb",
+        cpu: str = "64",
+        labels: Mapping[str, str] | None = None,
+        taints: Iterable[Object] = (),
+    ) -> None:
+        """A GPU node as the GPU Operator leaves it: one GPU for each layout, which are those of `config`; returns when it is in service."""
+        layouts = layouts or ({"7g.80gb": 1}, {"7g.80gb": 1})
+        node = self.played.add(name, product, len(layouts))
+        node.gpus.cut(*(None if layout is None else dict(layout) for layout in layouts))
+        deploy = (
+            "device-plugin",
+            "gpu-feature-discovery",
+            "mig-manager",
+            "dcgm-exporter",
+            "operator-validator",
+        )
+        all_labels = {
+            "kubernetes.io/hostname": name,
+            "nvidia.com/gpu.present": "true",
+            "nvidia.com/mig.config": config,
+            "nvidia.com/mig.config.state": "success",
+            **{f"nvidia.com/gpu.deploy.{operand}": "true" for operand in deploy},
+            **labels_of(node.gpus),
+            **(labels or {}),
+        }
+        self._node(name, all_labels, cpu, list(taints))
+        until(lambda: self.in_service(name), 30, lambda: self.describe(name))
+
+    def plain_node(self, name: str, cpu: str = "64") -> None:
+        """A node without GPUs."""
+        self._node(name, {"kubernetes.io/hostname": name}, cpu, [])
+
+    def remove_node(self, name: str) -> None:
+        """Take the node and its machine away."""
+        self.api.delete(f"/api/v1/nodes/{name}")
+        self.played.remove(name)
+
+    def node(self, name: str) -> Object:
+        """The Node object."""
+        return self.api.get(f"/api/v1/nodes/{name}")
+
+    def label(self, name: str, labels: Mapping[str, str | None]) -> None:
+        """Set labels of a node, or remove those that are None."""
+        self.api.patch(f"/api/v1/nodes/{name}", {"metadata": {"labels": dict(labels)}})
+
+    def labels(self, name: str) -> dict[str, str]:
+        """The labels of a node."""
+        found: dict[str, str] = self.node(name)["metadata"]["labels"]
+        return found
+
+    def taints(self, name: str) -> list[str]:
+        """The keys of a node's taints."""
+        return [taint["key"] for taint in self.node(name)["spec"].get("taints", [])]
+
+    def slices(self, name: str) -> dict[str, int]:
+        """What a node advertises of nvidia.com/*, without zeros, by profile (`gpu` for whole GPUs)."""
+        have = self.node(name)["status"].get("allocatable", {})
+        counts = {
+            key.removeprefix("nvidia.com/").removeprefix("mig-"): int(v)
+            for key, v in have.items()
+            if key.startswith("nvidia.com/")
+        }
+        return {key: count for key, count in sorted(counts.items()) if count}
+
+    def layout(self, name: str) -> list[dict[str, int] | None]:
+        """What NVML shows: the multiset of profiles by GPU, None where MIG is off."""
+        return self.played.nodes[name].gpus.layout()
+
+    def nvml_log(self, name: str) -> list[LogLine]:
+        """Every GPU instance created or destroyed on the node."""
+        return self.played.nodes[name].gpus.log()
+
+    def set_busy(self, name: str, gpu: int, busy: bool = True) -> None:
+        """Let an open process hold every instance of a GPU, or none."""
+        self.played.nodes[name].gpus.set_busy(gpu, busy)
+
+    def in_service(self, name: str) -> bool:
+        """The node advertises what NVML shows."""
+        expected: dict[str, int] = {}
+        for layout in self.layout(name):
+            for key, count in ({"gpu": 1} if layout is None else layout).items():
+                expected[key.replace("+", ".")] = expected.get(key.replace("+", "."), 0) + count
+        taints = {"node.kubernetes.io/not-ready"} & set(self.taints(name))
+        running = {
+            pod["metadata"]["labels"]["app"]
+            for pod in self.operands(name)
+            if pod["status"]["phase"] == "Running"
+        }
+        return (
+            self.slices(name) == dict(sorted(expected.items()))
+            and not taints
+            and running >= set(operator.OPERANDS.values())
+        )
+
+    def operands(self, name: str) -> list[Object]:
+        """The operator's pods on a node."""
+        return self.api.list(
+            f"/api/v1/namespaces/{operator.NAMESPACE}/pods", fieldSelector=f"spec.nodeName={name}"
+        )
+
+    # -- pods ---------------------------------------------------------------------------------------------------------
+
+    def pod(
+        self,
+        name: str,
+        slices: Mapping[str, int] | None = None,
+        *,
+        cpu: str = "1",
+        namespace: str = "",
+        annotations: Mapping[str, str] | None = None,
+        **spec: object,
+    ) -> str:
+        """Create a pod that asks for MIG slices by profile, and return its `namespace/name`."""
+        where = namespace or self.namespace
+        limits = {
+            "cpu": cpu,
+            **{f"nvidia.com/mig-{p.replace('+', '.')}": str(n) for p, n in (slices or {}).items()},
+        }
+        container = {"name": "main", "image": "busybox", "resources": {"limits": limits}}
+        body = {
+            "metadata": {"name": name, "annotations": dict(annotations or {})},
+            "spec": {"containers": [container], "terminationGracePeriodSeconds": 0, **spec},
+        }
+        self.api.create(f"/api/v1/namespaces/{where}/pods", body)
+        return f"{where}/{name}"
+
+    def get_pod(self, key: str) -> Object:
+        """The Pod object of `namespace/name`."""
+        namespace, name = key.split("/")
+        return self.api.get(f"/api/v1/namespaces/{namespace}/pods/{name}")
+
+    def delete_pod(self, key: str) -> None:
+        """Delete a pod and wait until it is gone."""
+        namespace, name = key.split("/")
+        path = f"/api/v1/namespaces/{namespace}/pods/{name}"
+        self.api.delete(path, now=True)
+        until(lambda: not self._exists(path), 10, lambda: f"pod {key} stays")
+
+    def pods(self, namespace: str = "") -> list[Object]:
+        """The pods of the test's namespace, or of another one."""
+        return self.api.list(f"/api/v1/namespaces/{namespace or self.namespace}/pods")
+
+    def node_of(self, key: str) -> str:
+        """Where a pod is bound, or empty."""
+        return str(self.get_pod(key)["spec"].get("nodeName", ""))
+
+    def wait_running(self, keys: Iterable[str], seconds: float = 60) -> None:
+        """Wait until every pod runs."""
+        wanted = list(keys)
+        until(
+            lambda: all(self.get_pod(k)["status"]["phase"] == "Running" for k in wanted),
+            seconds,
+            self.describe,
+        )
+
+    def wait_unschedulable(self, keys: Iterable[str], seconds: float = 10) -> None:
+        """Wait until the scheduler has tried and failed on every pod."""
+        wanted = list(keys)
+        until(lambda: all(_unschedulable(self.get_pod(key)) for key in wanted), seconds, self.describe)
+
+    # -- the rest -----------------------------------------------------------------------------------------------------
+
+    def configure_operator(self, config_map: str = OURS) -> None:
+        """Let ClusterPolicy name this ConfigMap, and wait until every mig-manager pod mounts it."""
+        operator.configure(self.api, config_map)
+
+        def rolled() -> bool:
+            path = (
+                f"/apis/apps/v1/namespaces/{operator.NAMESPACE}/daemonsets/{operator.OPERANDS['mig-manager']}"
+            )
+            found = self.api.get(path)
+            status, wanted = found["status"], found["status"].get("desiredNumberScheduled", 0)
+            return (
+                status.get("observedGeneration") == found["metadata"]["generation"]
+                and status.get("updatedNumberScheduled", 0) == wanted
+                and status.get("numberReady", 0) == wanted
+            )
+
+        until(rolled, 30, self.describe)
+
+    def fresh_namespace(self) -> str:
+        """Make a namespace for the next test and wait until pods can be created in it."""
+        self.namespace = f"test-{next(self._numbers)}"
+        self.api.create("/api/v1/namespaces", {"metadata": {"name": self.namespace}})
+        account = f"/api/v1/namespaces/{self.namespace}/serviceaccounts/default"
+        until(lambda: self._exists(account), 10, lambda: "no default service account")
+        return self.namespace
+
+    def reset(self) -> None:
+        """Between tests: no pods but system ones, no nodes, no custom objects, the operator's own ConfigMap, default knobs."""
+        self.played.knobs = Knobs()
+        for pod in self.pods():
+            self.api.delete(f"/api/v1/namespaces/{self.namespace}/pods/{pod['metadata']['name']}", now=True)
+        for plural in ("migautoscalingpolicies", "migreconfigurations", "mignodes"):
+            self._delete_all(f"/apis/autoslicer.dev/v1alpha1/{plural}")
+        for node in self.api.list("/api/v1/nodes"):
+            self.remove_node(node["metadata"]["name"])
+        operator.configure(self.api, operator.DEFAULT_CONFIG_MAP)
+        self.api.delete(f"/api/v1/namespaces/{operator.NAMESPACE}/configmaps/{OURS}")
+        pods = f"/api/v1/namespaces/{operator.NAMESPACE}/pods"
+        until(lambda: not self.api.list(pods), 30, lambda: f"the operator's pods stay: {self.describe()}")
+        assert not self.played.errors, self.played.errors[0]
+        self.fresh_namespace()
+
+    def describe(self, node: str = "") -> str:
+        """Everything that helps to see why something did not happen."""
+        lines = [f"directory {self.directory}"]
+        for found in self.api.list("/api/v1/nodes"):
+            name = found["metadata"]["name"]
+            labels = found["metadata"].get("labels", {})
+            shown = {
+                k: v
+                for k, v in labels.items()
+                if k.startswith(("nvidia.com/mig.config", "nvidia.com/gpu.deploy"))
+            }
+            lines.append(f"node {name}: {self.slices(name)} taints {self.taints(name)} {shown}")
+        for pod in (*self.pods(), *self.api.list(f"/api/v1/namespaces/{operator.NAMESPACE}/pods")):
+            status, where = pod["status"], pod["spec"].get("nodeName")
+            lines.append(
+                f"pod {pod['metadata']['name']}: {status.get('phase')} on {where} {status.get('reason', '')}"
+            )
+        for change in self._list("/apis/autoslicer.dev/v1alpha1/migreconfigurations"):
+            steps = [(s["phase"], s.get("message")) for s in change.get("status", {}).get("steps", [])]
+            lines.append(
+                f"change {change['metadata']['name']}: {steps} {change.get('status', {}).get('conditions')}"
+            )
+        lines += [error for error in self.played.errors[:1]]
+        if node in self.played.nodes and self.played.nodes[node].mig_manager.log.exists():
+            lines += self.played.nodes[node].mig_manager.log.read_text().splitlines()[-15:]
+        return "\n".join(lines)
+
+    def watch_for(self, look: Callable[[], object], seconds: float) -> None:
+        """Check for so long that something stays true."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            assert look(), self.describe()
+            time.sleep(0.2)
+
+    def _node(self, name: str, labels: Mapping[str, str], cpu: str, taints: list[Object]) -> None:
+        resources = {"cpu": cpu, "memory": "512Gi", "pods": "110", "ephemeral-storage": "1Ti"}
+        condition = {"type": "Ready", "status": "True", "reason": "KubeletReady"}
+        body = {
+            "metadata": {"name": name, "labels": dict(labels)},
+            "spec": {"taints": taints},
+            "status": {"capacity": resources, "allocatable": resources, "conditions": [condition]},
+        }
+        self.api.create("/api/v1/nodes", body)
+
+    def _exists(self, path: str) -> bool:
+        try:
+            self.api.get(path)
+        except ApiError as error:
+            if error.status == 404:
+                return False
+            raise
+        return True
+
+    def _list(self, path: str) -> list[Object]:
+        try:
+            return self.api.list(path)
+        except ApiError as error:
+            if error.status == 404:
+                return []
+            raise
+
+    def _delete_all(self, path: str) -> None:
+        for item in self._list(path):
+            self.api.delete(f"{path}/{item['metadata']['name']}")
+
+
+def _unschedulable(pod: Object) -> bool:
+    conditions = pod["status"].get("conditions", [])
+    return any(c["type"] == "PodScheduled" and c.get("reason") == "Unschedulable" for c in conditions)

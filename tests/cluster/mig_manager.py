@@ -1,0 +1,71 @@
+"""The real nvidia-mig-manager of one node, started and ended with its pod."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from tests.cluster import tools
+from tests.cluster.api import Object
+from tests.cluster.gpus import Gpus, parted
+from tests.cluster.processes import Process
+
+DBUS_CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig><type>system</type><listen>unix:path={socket}</listen><auth>EXTERNAL</auth>
+<policy context="default"><allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/><allow user="*"/></policy>
+</busconfig>
+"""
+
+
+def dbus(directory: Path) -> Process:
+    """The one system bus that every mig-manager connects to: without it mig-manager never writes a state."""
+    socket = directory / "run" / "dbus" / "system_bus_socket"
+    socket.parent.mkdir(parents=True, exist_ok=True)
+    config = directory / "dbus.conf"
+    config.write_text(DBUS_CONFIG.format(socket=socket))
+    return Process(
+        "dbus", ["dbus-daemon", f"--config-file={config}", "--nofork", "--nopidfile"], directory / "dbus.log"
+    )
+
+
+class MigManager:
+    """mig-manager as a process; it runs while its pod does."""
+
+    def __init__(self, node: str, gpus: Gpus, directory: Path, root: Path, kubeconfig: Path) -> None:
+        self._node, self._directory, self._root, self._kubeconfig = node, directory, root, kubeconfig
+        self._commands = directory / "bin"
+        self._commands.mkdir(parents=True)
+        parted(gpus, self._commands / "nvidia-mig-parted")
+        self._pod = ""
+        self._process: Process | None = None
+
+    @property
+    def log(self) -> Path:
+        """What mig-manager and mig-parted print."""
+        return self._directory / "mig-manager.log"
+
+    def start(self, pod: Object, config: Path) -> None:
+        """Make sure that it runs for this pod, with this config file."""
+        uid = pod["metadata"]["uid"]
+        if self._pod == uid:
+            return
+        self.stop()
+        self._pod = uid
+        command = [
+            *(tools.path("nvidia-mig-manager"), "-f", config, "--host-root-mount", self._root),
+            *("--default-gpu-clients-namespace", "gpu-operator"),
+        ]
+        environment = {
+            "KUBECONFIG": str(self._kubeconfig),
+            "NODE_NAME": self._node,
+            "PATH": f"{self._commands}:{os.environ['PATH']}",
+        }
+        self._process = Process(f"mig-manager {self._node}", command, self.log, environment)
+        self._process.start()
+
+    def stop(self) -> None:
+        """Kill it, where it runs."""
+        if self._process is not None:
+            self._process.kill()
+        self._process, self._pod = None, ""

@@ -1,0 +1,103 @@
+"""NVIDIA's device plugin and GPU feature discovery on a node, and the GPU Operator's labeller.
+
+Facts: under `mixed` a MIG-enabled GPU is advertised as its instances (`nvidia.com/mig-<profile>`, `+` written as `.`), any other as
+`nvidia.com/gpu`; names that vanish stay in the node's status as "0"; without its plugin a node advertises nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+
+from tests.cluster.api import Api, ApiError, Object
+from tests.cluster.gpus import Gpus
+
+
+class Plugin:
+    """The device plugin and GPU feature discovery of one node."""
+
+    def __init__(self, api: Api, node: str, gpus: Gpus) -> None:
+        self._api, self._node, self._gpus = api, node, gpus
+        self._since: tuple[str, float] | None = None
+
+    def play(self, node: Object, pod: Object | None, delay: float) -> None:
+        """Advertise what NVML shows while the plugin's pod runs, and nothing while it does not."""
+        wanted = self._offered() if pod is not None and self._up(pod, delay) else Counter[str]()
+        have = {
+            name: amount
+            for name, amount in node["status"].get("allocatable", {}).items()
+            if name.startswith("nvidia.com/")
+        }
+        new = {name: str(wanted[name]) for name in sorted(have.keys() | wanted.keys())}
+        if new != have:
+            self._patch("/status", {"status": {"capacity": new, "allocatable": new}})
+
+    def discover(self, node: Object) -> None:
+        """Label the node as GPU feature discovery does, as soon as its pod runs."""
+        labels = labels_of(self._gpus)
+        present = node["metadata"].get("labels", {})
+        stale = {name: None for name in present if name.startswith("nvidia.com/mig-") and name not in labels}
+        if stale or any(present.get(name) != value for name, value in labels.items()):
+            self._patch("", {"metadata": {"labels": {**labels, **stale}}})
+
+    def _up(self, pod: Object, delay: float) -> bool:
+        """The plugin enumerates devices once, some time after its pod has started."""
+        uid = pod["metadata"]["uid"]
+        if self._since is None or self._since[0] != uid:
+            self._since = (uid, time.monotonic())
+        return time.monotonic() - self._since[1] >= delay
+
+    def _offered(self) -> Counter[str]:
+        offered = Counter[str]()
+        for layout in self._gpus.layout():
+            offered.update(
+                {"nvidia.com/gpu": 1} if layout is None else {_resource(p): n for p, n in layout.items()}
+            )
+        return offered
+
+    def _patch(self, sub: str, body: Object) -> None:
+        try:
+            self._api.patch(f"/api/v1/nodes/{self._node}{sub}", body)
+        except ApiError as error:
+            if error.status != 404:
+                raise
+
+
+def labels_of(gpus: Gpus) -> dict[str, str]:
+    """GPU feature discovery's labels for the layout that NVML shows now, under `mixed`."""
+    layouts = gpus.layout()
+    counts = Counter[str]()
+    for layout in layouts:
+        counts.update(layout or {})
+    labels = {
+        "nvidia.com/gpu.count": str(gpus.count),
+        "nvidia.com/gpu.replicas": str(sum(layout is None for layout in layouts)),
+        "nvidia.com/gpu.memory": str(gpus.model["total_memory_mib"]),
+        "nvidia.com/gpu.product": gpus.product,
+        "nvidia.com/mig.capable": "true",
+        "nvidia.com/mig.strategy": "mixed",
+    }
+    for profile in gpus.model["profiles"]:
+        if counts[profile["name"]]:
+            base = _resource(profile["name"])
+            labels |= {
+                f"{base}.count": str(counts[profile["name"]]),
+                f"{base}.product": f"{gpus.product}-MIG-{profile['name'].replace('+', '.')}",
+                f"{base}.slices.gi": str(profile["compute_slices"]),
+                f"{base}.slices.ci": str(profile["compute_slices"]),
+                f"{base}.replicas": "1",
+                f"{base}.sharing-strategy": "none",
+            }
+    return labels
+
+
+def label_blank_node(api: Api, node: Object) -> None:
+    """The Operator's labeller, where `all-disabled` is its default: a MIG node without a config gets it, and is wiped."""
+    labels = node["metadata"].get("labels", {})
+    if labels.get("nvidia.com/mig.capable") == "true" and not labels.get("nvidia.com/mig.config"):
+        patch = {"metadata": {"labels": {"nvidia.com/mig.config": "all-disabled"}}}
+        api.patch(f"/api/v1/nodes/{node['metadata']['name']}", patch)
+
+
+def _resource(profile: str) -> str:
+    return "nvidia.com/mig-" + profile.replace("+", ".")
