@@ -210,20 +210,22 @@ def worthwhile(
         merge_only: keep packings that others dominate, and only merge those that agree on the asked profiles.
     """
     value = dict(weights)
-    best: dict[Counts, tuple[int, int, Counts]] = {}
+    compute = {profile.name: profile.compute for profile in geometry.profiles}
+    best: dict[Counts, tuple[tuple[int, int, int], Counts]] = {}
     for packing in geometry.maximal_multisets(allowed):
         seen = tuple((name, count) for name, count in packing if name in asked)
         if seen:
-            # Plain profiles before those with attributes, for nobody asked for an attribute here.
-            fancy = sum(count for name, count in packing if "+" in name or "-" in name)
-            entry = (sum(value[name] * count for name, count in packing), -fancy, packing)
-            if seen not in best or entry[:2] > best[seen][:2]:
-                best[seen] = entry
+            worth = sum(value[name] * count for name, count in packing)
+            # Among equals plain profiles, for nobody asked for an attribute, then the most compute slices.
+            plain = -sum(count for name, count in packing if "+" in name or "-" in name)
+            slices = sum(compute[name] * count for name, count in packing)
+            if seen not in best or (worth, plain, slices) > best[seen][0]:
+                best[seen] = (worth, plain, slices), packing
     return tuple(
         sorted(
             packing
-            for seen, (worth, _, packing) in best.items()
-            if merge_only or not any(_dominates(other, best[other][0], seen, worth) for other in best)
+            for seen, ((worth, _, _), packing) in best.items()
+            if merge_only or not any(_dominates(other, best[other][0][0], seen, worth) for other in best)
         )
     )
 

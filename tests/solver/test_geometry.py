@@ -1,11 +1,13 @@
 """Geometry of every model against an enumeration of its own, and against the published figures."""
 
+import doctest
 import itertools
 import random
 from collections import Counter
 
 import pytest
 
+from solver import geometry, profile_name
 from solver.geometry import Geometry, by_pci, by_product, from_nvml, models
 from solver.profile_name import parse, profile_of_resource, resource_name
 from tests.solver import brute
@@ -65,7 +67,7 @@ def test_every_model_of_the_table_is_there():
 
 @EVERY_MODEL
 def test_legal_is_what_placements_realise(model):
-    """A multiset is legal exactly where trying every placement, within counts and engines, finds room for it."""
+    """A multiset is legal exactly where trying every placement within the limits finds room for it."""
     geometry = GEOMETRIES[model]
     listed = {tuple(sorted(Counter(names).items())) for names in brute.multisets(model)}
     assert geometry.multisets() == listed
@@ -254,3 +256,11 @@ def test_what_is_no_profile_is_said_so(name):
     """A string that is no profile name is refused with one that would be right."""
     with pytest.raises(ValueError, match=r"is not a MIG profile; it should read like 1g\.10gb"):
         parse(name)
+
+
+@pytest.mark.parametrize("module", [geometry, profile_name])
+def test_the_examples_in_the_docstrings_hold(module):
+    """Every example in a docstring gives what it says, and there is at least one."""
+    results = doctest.testmod(module)
+    assert results.failed == 0
+    assert results.attempted > 0
