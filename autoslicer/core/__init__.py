@@ -1,1 +1,1 @@
-"""The functional core: from a snapshot of the cluster to a plan and to actions, without I/O, clock, log or chance."""
+"""The functional core: from a snapshot to a plan and to actions, without I/O, clock, log or chance."""

@@ -1,4 +1,4 @@
-"""What the core wants done, as data; the writer of a room above carries it out, in order, each under its precondition."""
+"""What the core wants done, as data; a writer above carries it out in order, each under its precondition."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ class CreateChange:
 
 @dataclass(frozen=True, slots=True)
 class DeleteChange:
-    """Delete a final MigReconfiguration that is older than the newest few of its node; precondition: its uid."""
+    """Delete a final MigReconfiguration that is older than the newest few of its node.
+
+    Precondition: its uid.
+    """
 
     name: str
     uid: str
@@ -53,7 +56,8 @@ class RemoveTaint:
 class Publish:
     """Add the configs to the ConfigMap where they are missing; what is there stays.
 
-    Names are content hashes: a name that is there with other content is an error of somebody else's, and is not overwritten.
+    Names are content hashes: a name that is there with other content is an error of somebody else's, and is
+    not overwritten.
     """
 
     namespace: str
@@ -73,7 +77,10 @@ class TouchPod:
 
 @dataclass(frozen=True, slots=True)
 class SetConfig:
-    """Label the node with the config, its state with pending and our annotation with the config, in one patch; precondition: resourceVersion."""
+    """Label the node with the config, its state with pending, and annotate the config, all in one patch.
+
+    Precondition: the node's resourceVersion.
+    """
 
     node: str
     resource_version: str
@@ -82,7 +89,10 @@ class SetConfig:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """An event on an object (kind Pod, Node, MigReconfiguration or MigAutoscalingPolicy); at most one per object and reason while nothing changes."""
+    """An event on an object (kind Pod, Node, MigReconfiguration or MigAutoscalingPolicy).
+
+    At most one per object and reason while nothing changes.
+    """
 
     kind: str
     namespace: str
@@ -95,7 +105,10 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class PolicyStatus:
-    """The status of a policy; it is written only where something other than a time differs from what is there."""
+    """The status of a policy.
+
+    It is written only where something other than a time differs from what is there.
+    """
 
     name: str
     generation: int

@@ -38,7 +38,12 @@ class Decision:
 
 
 def decide(
-    snapshot: Snapshot, policies: Mapping[str, Policy], now: float, prepared: planner.Prepared, *, effort: int = planner.EFFORT
+    snapshot: Snapshot,
+    policies: Mapping[str, Policy],
+    now: float,
+    prepared: planner.Prepared,
+    *,
+    effort: int = planner.EFFORT,
 ) -> tuple[Decision, planner.Prepared]:
     """The decision for this moment; equal inputs give equal outputs.
 
@@ -46,14 +51,20 @@ def decide(
         snapshot: the cluster; live changes in it count as done.
         policies: by name; they stand in for those of the snapshot.
         now: seconds since the epoch.
-        prepared: what the last call returned, or `planner.Prepared()`; it saves work and never changes the result.
+        prepared: what the last call returned, or `planner.Prepared()`; it saves work and never changes the
+            result.
         effort: counted work that the search may spend.
     """
     # 1. what would be best
     outcome, prepared = planner.replan(snapshot, policies, now, prepared, effort=effort, waiting=True)
     plan = outcome.plan
     # 2. what of it may start now: changes that wait already come first, then new ones in the plan's order
-    gates = Gates(snapshot, policies, {name: len(nodes) for name, nodes in governed_nodes(snapshot, policies).items()}, now)
+    gates = Gates(
+        snapshot,
+        policies,
+        {name: len(nodes) for name, nodes in governed_nodes(snapshot, policies).items()},
+        now,
+    )
     holds = dict(_holds(snapshot, gates))
     created = _create(snapshot, policies, plan, gates, now)
     # 3. what earlier lives of the controller left behind
@@ -63,11 +74,15 @@ def decide(
     reports = tuple(_report(snapshot, verdict) for verdict in plan.unserved)
     standing = standings(snapshot, policies, plan, outcome.demand, now)
     wakes = [at for at in (outcome.wake, *_rests(snapshot, policies, now)) if at is not None and at > now]
-    return Decision(plan, (*swept, *created, *old, *reports, *standing), holds, min(wakes, default=None)), prepared
+    return Decision(
+        plan, (*swept, *created, *old, *reports, *standing), holds, min(wakes, default=None)
+    ), prepared
 
 
 def _holds(snapshot: Snapshot, gates: Gates) -> Iterator[tuple[str, Verdict]]:
-    waiting = [change for change in snapshot.changes.values() if live(change) and phase(change) is Phase.WAITING]
+    waiting = [
+        change for change in snapshot.changes.values() if live(change) and phase(change) is Phase.WAITING
+    ]
     for change in sorted(waiting, key=lambda change: (change.created, change.name)):
         if not change.approved:
             message = f"approve it with: autoslicer approve {change.name}"
@@ -86,7 +101,11 @@ def _create(
     for reshape in plan.reshapes:
         policy = policies[reshape.policy]
         auto = policy.mode is Mode.AUTO
-        held = gates.pass_through(reshape.node, reshape.policy) if auto else _recommend(snapshot, reshape, policy, now)
+        held = (
+            gates.pass_through(reshape.node, reshape.policy)
+            if auto
+            else _recommend(snapshot, reshape, policy, now)
+        )
         if held is None:
             created.append(CreateChange(_change(snapshot, reshape, policy, plan, now, approved=auto)))
     return tuple(created)
@@ -97,11 +116,17 @@ def _recommend(snapshot: Snapshot, reshape: Reshape, policy: Policy, now: float)
         return Verdict(reshape.node, Reason.Suspended, f"policy {policy.name} is suspended")
     until = rest(snapshot, reshape.node, policy)
     if until is not None and until > now:
-        return Verdict(reshape.node, Reason.Cooldown, f"node {reshape.node} rests for {until - now:.0f} s after its last change")
+        return Verdict(
+            reshape.node,
+            Reason.Cooldown,
+            f"node {reshape.node} rests for {until - now:.0f} s after its last change",
+        )
     return None
 
 
-def _change(snapshot: Snapshot, reshape: Reshape, policy: Policy, plan: Plan, now: float, *, approved: bool) -> ReconfigurationRow:
+def _change(
+    snapshot: Snapshot, reshape: Reshape, policy: Policy, plan: Plan, now: float, *, approved: bool
+) -> ReconfigurationRow:
     taken = (number(name, reshape.node) for name in snapshot.changes)
     following = 1 + max((n for n in taken if n is not None), default=0)
     return ReconfigurationRow(
@@ -142,7 +167,9 @@ def _forget(snapshot: Snapshot) -> tuple[DeleteChange, ...]:
     return tuple(
         DeleteChange(change.name, change.uid)
         for node in sorted(ended)
-        for change in sorted(ended[node], key=lambda change: (-(number(change.name, node) or 0), change.name))[KEPT_CHANGES:]
+        for change in sorted(
+            ended[node], key=lambda change: (-(number(change.name, node) or 0), change.name)
+        )[KEPT_CHANGES:]
     )
 
 

@@ -12,6 +12,7 @@ from autoslicer.core.policy import Policy
 from autoslicer.core.reasons import Reason
 from autoslicer.core.rows import PodRow
 from autoslicer.core.snapshot import Snapshot
+from autoslicer.core.windows import closings
 
 SCHEDULERS = frozenset({"default-scheduler"})
 """the schedulers whose rules `fitting` follows"""
@@ -83,17 +84,30 @@ def _no_demand(pod: PodRow, waiting: bool, schedulers: Collection[str], *, nomin
     return None
 
 
-def ripe(pod: PodRow, policy: Policy, now: float) -> bool:
-    """The pod has been unschedulable for the policy's `pendingSeconds`."""
-    return pod.unschedulable_since is not None and now - pod.unschedulable_since >= policy.pending_seconds
+def ripe_at(pods: Collection[PodRow], policies: Mapping[str, Policy]) -> dict[str, dict[str, float]]:
+    """When each pod may cause a change, by its key and by policy (seconds since the epoch).
+
+    That is once it has been unschedulable for the policy's `pendingSeconds` and its batch is complete; see
+    `windows.closings`. Batches are the same for every policy: the smallest windows count.
+
+    Args:
+        pods: that the scheduler found unschedulable; others have no time.
+        policies: by name.
+    """
+    since = {pod.key: pod.unschedulable_since for pod in pods}
+    complete = closings(
+        (at for at in since.values() if at is not None),
+        idle=min((policy.batch_idle_seconds for policy in policies.values()), default=0.0),
+        longest=min((policy.batch_max_seconds for policy in policies.values()), default=0.0),
+    )
+    return {
+        key: {name: max(at + policy.pending_seconds, complete[at]) for name, policy in policies.items()}
+        for key, at in since.items()
+        if at is not None
+    }
 
 
-def next_window(snapshot: Snapshot, policies: Mapping[str, Policy], now: float) -> float | None:
-    """When the next pod has waited for some policy's `pendingSeconds` (seconds since the epoch), or None."""
-    ends = [
-        pod.unschedulable_since + policy.pending_seconds
-        for pod in demand(snapshot, waiting=True).pods
-        for policy in policies.values()
-        if pod.unschedulable_since is not None and not ripe(pod, policy, now)
-    ]
-    return min(ends, default=None)
+def next_window(wanted: Demand, policies: Mapping[str, Policy], now: float) -> float | None:
+    """When the next pod may cause a change under some policy (seconds since the epoch), or None."""
+    times = (at for by_policy in ripe_at(wanted.pods, policies).values() for at in by_policy.values())
+    return min((at for at in times if at > now), default=None)

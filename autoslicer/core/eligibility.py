@@ -121,9 +121,7 @@ def _closed(snapshot: Snapshot, node: NodeRow, ignore_change: str) -> Verdict | 
 
 
 def _in_change(snapshot: Snapshot, node: NodeRow, ignore_change: str) -> Verdict | None:
-    change = next(
-        (c for c in snapshot.history.get(node.name, ()) if live(c) and c.name != ignore_change), None
-    )
+    change = fitting.live_change(snapshot, node.name, ignore_change=ignore_change)
     upgrade = node.labels.get(names.DRIVER_UPGRADE_STATE, "")
     message = ""
     if change is not None:

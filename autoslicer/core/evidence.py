@@ -26,9 +26,16 @@ def settled(node: NodeRow) -> bool:
 
 
 def paused(node: NodeRow) -> tuple[str, ...]:
-    """The `nvidia.com/gpu.deploy.*` labels that mig-manager has paused, sorted; an admin's "false" is none of them."""
+    """The `nvidia.com/gpu.deploy.*` labels that mig-manager has paused, sorted.
+
+    An admin's "false" is none of them.
+    """
     return tuple(
-        sorted(key for key, value in node.labels.items() if key.startswith(names.GPU_DEPLOY_PREFIX) and value.startswith("paused"))
+        sorted(
+            key
+            for key, value in node.labels.items()
+            if key.startswith(names.GPU_DEPLOY_PREFIX) and value.startswith("paused")
+        )
     )
 
 
@@ -45,7 +52,10 @@ def advertised(node: NodeRow) -> Counts:
 
 
 def promised(layouts: Iterable[Counts | None]) -> Counts:
-    """What a node with these GPU layouts offers under the strategy `mixed`, by resource name; a GPU without MIG is one `nvidia.com/gpu`."""
+    """What a node with these GPU layouts offers under the strategy `mixed`, by resource name.
+
+    A GPU without MIG is one `nvidia.com/gpu`.
+    """
     total: Counter[str] = Counter()
     for layout in layouts:
         if layout is None:
@@ -67,13 +77,19 @@ def after(gpus: Iterable[GpuTarget]) -> Counts:
 
 
 def discovered(node: NodeRow) -> Counts | None:
-    """The slices that GPU feature discovery has labelled, by resource name; None where it is switched off on this node."""
+    """The slices that GPU feature discovery has labelled, by resource name.
+
+    None where it is switched off on this node.
+    """
     if node.labels.get(f"{names.GPU_DEPLOY_PREFIX}gpu-feature-discovery") == "false":
         return None
     found = {
         key.removesuffix(".count"): int(value)
         for key, value in node.labels.items()
-        if key.startswith(names.MIG_RESOURCE_PREFIX) and key.endswith(".count") and value.isascii() and value.isdigit()
+        if key.startswith(names.MIG_RESOURCE_PREFIX)
+        and key.endswith(".count")
+        and value.isascii()
+        and value.isdigit()
     }
     return counts(found)
 
@@ -81,6 +97,9 @@ def discovered(node: NodeRow) -> Counts | None:
 def shows(mignode: MigNodeRow, gpus: Iterable[GpuTarget]) -> bool:
     """The agent's reading has exactly the layouts that the change promised, GPU by GPU."""
     seen = {
-        gpu.index: counts(Counter(instance.profile for instance in gpu.instances)) if gpu.mig_enabled else None for gpu in mignode.gpus
+        gpu.index: counts(Counter(instance.profile for instance in gpu.instances))
+        if gpu.mig_enabled
+        else None
+        for gpu in mignode.gpus
     }
     return seen == {gpu.index: gpu.after for gpu in gpus}

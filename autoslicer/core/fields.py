@@ -11,6 +11,7 @@ from autoslicer.core import times
 
 _NAME = re.compile(r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?)?")
 """DNS subdomains, and the empty namespace"""
+_LONGEST_LABEL = 63
 _NAMES = {
     dict: "an object",
     list: "a list",
@@ -169,6 +170,15 @@ class Fields:
         """A map from strings to strings, sorted by key; empty where it is absent."""
         inner = self.fields(key)
         return {name: inner.text(name) for name in inner.names()}
+
+    def labels(self, key: str) -> dict[str, str]:
+        """A map of labels, sorted by key; no value is longer than Kubernetes allows."""
+        found = self.pairs(key)
+        if any(len(value) > _LONGEST_LABEL for value in found.values()):
+            raise ValueError(
+                f"{self.what}: {self.at(key)} has a value of more than {_LONGEST_LABEL} characters"
+            )
+        return found
 
 
 def root(obj: object, kind: str) -> Fields:

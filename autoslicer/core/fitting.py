@@ -49,8 +49,8 @@ def live_change(snapshot: Snapshot, node: str, *, ignore_change: str = "") -> Re
 def left(snapshot: Snapshot, node: NodeRow, *, ignore_change: str = "") -> dict[str, int]:
     """What is left of every resource of a node, sorted; negative where pods hold more than the node offers.
 
-    A live change counts as done, unless it is the one to ignore: the node offers the slices of its target, and
-    the pods it serves hold theirs already.
+    A live change counts as done, unless it is the one to ignore: the node offers the slices of its target,
+    and the pods it serves hold theirs already.
     """
     change = live_change(snapshot, node.name, ignore_change=ignore_change)
     offered = dict(node.allocatable)

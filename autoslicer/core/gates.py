@@ -1,4 +1,4 @@
-"""What holds a change back although the plan is right: suspension, the apply path, cooldown, budgets, approval."""
+"""What holds a change back although the plan is right: suspension, apply path, cooldown, budgets."""
 
 from __future__ import annotations
 
@@ -14,11 +14,15 @@ from autoslicer.core.rows import ReconfigurationRow
 from autoslicer.core.snapshot import Snapshot
 
 RETRY_SECONDS = 30.0
-"""a node whose last change was cancelled rests so long, so that a plan that keeps failing its validation causes no storm"""
+"""a node whose last change was cancelled rests so long, so that a plan that keeps failing its validation
+causes no storm"""
 
 
 def limit(policy: Policy, governed: int) -> int:
-    """How many of the policy's nodes may be in a change at once; percentages of the governed nodes round up."""
+    """How many of the policy's nodes may be in a change at once.
+
+    Percentages of the governed nodes round up.
+    """
     allowed = governed
     for budget in policy.budgets:
         number = -(-governed * int(budget[:-1]) // 100) if budget.endswith("%") else int(budget)
@@ -28,7 +32,10 @@ def limit(policy: Policy, governed: int) -> int:
 
 @dataclass(slots=True)
 class Gates:
-    """The gates of one cycle; each change that passes uses up budget, so they are asked in the order of carrying out."""
+    """The gates of one cycle.
+
+    Each change that passes uses up budget, so they are asked in the order of carrying out.
+    """
 
     snapshot: Snapshot
     policies: Mapping[str, Policy]
@@ -42,7 +49,10 @@ class Gates:
                 self.running[change.policy] = self.running.get(change.policy, 0) + 1
 
     def pass_through(self, node: str, policy_name: str) -> Verdict | None:
-        """Why a change of this node may not start now; None when it may, and then its share of the budget is taken."""
+        """Why a change of this node may not start now.
+
+        None when it may, and then its share of the budget is taken.
+        """
         policy = self.policies.get(policy_name)
         if policy is None:
             return Verdict(node, Reason.NotGoverned, f"policy {policy_name} is gone")
@@ -53,7 +63,11 @@ class Gates:
             return held
         allowed, running = limit(policy, self.governed.get(policy_name, 0)), self.running.get(policy_name, 0)
         if running >= allowed:
-            return Verdict(node, Reason.BudgetExhausted, f"policy {policy_name} allows {allowed} nodes in a change; {running} are")
+            return Verdict(
+                node,
+                Reason.BudgetExhausted,
+                f"policy {policy_name} allows {allowed} nodes in a change; {running} are",
+            )
         self.running[policy_name] = running + 1
         return None
 
@@ -61,7 +75,9 @@ class Gates:
         until = rest(self.snapshot, node, policy)
         if until is None or until <= self.now:
             return None
-        return Verdict(node, Reason.Cooldown, f"node {node} rests for {until - self.now:.0f} s after its last change")
+        return Verdict(
+            node, Reason.Cooldown, f"node {node} rests for {until - self.now:.0f} s after its last change"
+        )
 
 
 def last_change(snapshot: Snapshot, node: str) -> ReconfigurationRow | None:
@@ -69,7 +85,10 @@ def last_change(snapshot: Snapshot, node: str) -> ReconfigurationRow | None:
     ended = [
         change
         for change in snapshot.changes.values()
-        if change.node == node and change.status.steps and not started(change) and phase(change) is not Phase.WAITING
+        if change.node == node
+        and change.status.steps
+        and not started(change)
+        and phase(change) is not Phase.WAITING
     ]
     return max(ended, key=lambda change: (change.status.steps[-1].at, change.name), default=None)
 

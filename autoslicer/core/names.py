@@ -1,4 +1,4 @@
-"""The names that autoslicer and NVIDIA's components agree on: labels, annotations, taints and their values."""
+"""The names that autoslicer and NVIDIA's components agree on: labels, annotations, taints, values."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ FOREIGN_PREFIXES = ("hami.io/", "nos.nebuly.com/")
 GPU_DRA_DRIVERS = ".nvidia.com"
 """how the names of NVIDIA's DRA drivers end (`gpu.nvidia.com`, `compute-domain.nvidia.com`)"""
 PAUSED = "paused-for-mig-change"
-"""mig-manager's value of `gpu.deploy.*` while it keeps a GPU client away; every value that begins with "paused" counts as paused."""
+"""mig-manager's value of `gpu.deploy.*` while it keeps a GPU client away; every value that begins with
+"paused" counts as paused."""
 MIG_RESOURCE_PREFIX = "nvidia.com/mig-"
 GPU_RESOURCE = "nvidia.com/gpu"
 MIG_MANAGER_APP = "nvidia-mig-manager"
@@ -33,7 +34,8 @@ APPLIED_CONFIG = f"{GROUP}/applied-config"
 IGNORE = f"{GROUP}/ignore"
 """annotation of a pod or node that opts out with the value "true" """
 PUBLISHED = f"{GROUP}/published"
-"""annotation of a mig-manager pod: `<config name>@<RFC 3339 time>` of the touch that made the kubelet project the ConfigMap"""
+"""annotation of a mig-manager pod: `<config name>@<RFC 3339 time>` of the touch that made the kubelet project
+the ConfigMap"""
 POLICY_LABEL = f"{GROUP}/policy"
 CONFIG_PREFIX = "autoslicer-"
 

@@ -110,7 +110,7 @@ def replan(
         gap=_gap(solution.levels),
         levels=solution.levels,
     )
-    wake = next_window(snapshot, policies, now) if waiting else None
+    wake = next_window(wanted, policies, now) if waiting else None
     return Outcome(made, _keys(wanted), wake), Prepared(posed.problem, effort, solution)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from autoslicer.core import fitting, names
-from autoslicer.core.demand import Demand, ripe
+from autoslicer.core.demand import Demand, ripe_at
 from autoslicer.core.eligibility import Assessment, assess
 from autoslicer.core.plan import Verdict
 from autoslicer.core.policy import Policy, governing
@@ -59,8 +59,9 @@ def pose(
         name: assess(snapshot, snapshot.nodes[name], policy, now) for name, policy in governed.items()
     }
     left = {name: fitting.left(snapshot, node) for name, node in snapshot.nodes.items()}
+    times = ripe_at(demand.pods, policies) if waiting else {}
     ripened = {
-        pod.key: frozenset(name for name, policy in policies.items() if ripe(pod, policy, now))
+        pod.key: frozenset(name for name, at in times.get(pod.key, {}).items() if at <= now)
         if waiting
         else None
         for pod in demand.pods

@@ -1,8 +1,9 @@
-"""One change of one node, step by step: from what is seen now to the next status and the actions that lead there.
+"""One change of one node, step by step: from what is seen to the next status and what leads there.
 
-Every step looks at the cluster, never at what was done before: a controller that was killed between an action and its status sees the
-action's effect and goes on. The steps and their order are those of a careful operator: keep pods away, be sure that the GPUs are idle,
-publish the config, label, wait for mig-manager, let pods back, prove the result.
+Every step looks at the cluster, never at what was done before: a controller that was killed between an action
+and its status sees the action's effect and goes on. The steps are those of a careful operator: keep pods
+away, be sure that the GPUs are idle, publish the config, label, wait for mig-manager, let pods back, prove
+the result.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from autoslicer.core import evidence, names, validation
+from autoslicer.core import evidence, gpu_operator, names, validation
 from autoslicer.core.actions import Action, AddTaint, Publish, SetConfig, TouchPod, WakeAt
 from autoslicer.core.configs import entries_of
 from autoslicer.core.phases import BEFORE_LABEL, FINAL, Phase, phase, reached
@@ -19,7 +20,19 @@ from autoslicer.core.reasons import Reason
 from autoslicer.core.rows import ChangeStatus, NodeRow, ReconfigurationRow
 from autoslicer.core.snapshot import Snapshot
 from autoslicer.core.times import rfc3339, seconds
-from autoslicer.core.transition import SUCCEEDED, Result, condition, deadline, end, enter, event, lift, taint_value, tainted, with_condition
+from autoslicer.core.transition import (
+    SUCCEEDED,
+    Result,
+    condition,
+    deadline,
+    end,
+    enter,
+    event,
+    lift,
+    taint_value,
+    tainted,
+    with_condition,
+)
 
 TAINT_SECONDS = 60.0
 """deadline of Tainted: one write, and the next read shows it"""
@@ -30,10 +43,12 @@ PUBLISH_SECONDS = 120.0
 LABEL_SECONDS = 60.0
 """deadline of Labelled: one write"""
 LATE_SUCCESS_SECONDS = 10.0
-"""a success whose start nobody saw counts when it lasts so long: a new run replaces an earlier run's success within a second"""
+"""a success whose start nobody saw counts when it lasts so long: a new run replaces an earlier run's success
+within a second"""
 
 RUN_STARTED = "RunStarted"
-"""condition: True once our run of mig-manager was seen, Unknown once it reported success without having been seen"""
+"""condition: True once our run of mig-manager was seen, Unknown once it reported success without having been
+seen"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +69,11 @@ class Observation:
     """What is known when a change is advanced.
 
     Attributes:
-        snapshot: the cluster. Where `fresh`, the node, its pods and the pods of `serves` come from reads made for this observation.
+        snapshot: the cluster. Where `fresh`, the node, its pods and the pods of `serves` come from reads
+            made for this observation.
         fresh: those reads were made; without them no step before Labelled is taken.
-        hold: why a Waiting change may not start yet (approval, suspension, budget, cooldown); None when it may.
+        hold: why a Waiting change may not start yet (approval, suspension, budget, cooldown); None when it
+            may.
         sightings: times of reads since the taint that found every GPU of the change idle; see `sight`.
     """
 
@@ -67,15 +84,17 @@ class Observation:
 
 
 def needs_fresh(change: ReconfigurationRow, hold: Verdict | None) -> bool:
-    """Until the label is seen on the node a cache is not good enough, but for a change that may not start yet."""
+    """A cache is not good enough until the label is seen, but for a change that may not start yet."""
     here = phase(change)
     return here in BEFORE_LABEL and not (here is Phase.WAITING and hold is not None)
 
 
-def sight(previous: tuple[float, ...], change: ReconfigurationRow, observation: Observation, now: float) -> tuple[float, ...]:
-    """The sightings of idleness after one more observation; empty as soon as the taint is away or a GPU of the change is in use.
+def sight(
+    previous: tuple[float, ...], change: ReconfigurationRow, observation: Observation, now: float
+) -> tuple[float, ...]:
+    """The sightings of idleness after one more observation.
 
-    Only the first and the newest are kept: they span the time over which the GPUs were seen idle.
+    None are left as soon as the taint is away or a GPU of the change is in use. Only the first and the newest are kept: they span the time over which the GPUs were seen idle.
     """
     node = observation.snapshot.nodes.get(change.node)
     if node is None or not tainted(node, change):
@@ -90,7 +109,8 @@ def sight(previous: tuple[float, ...], change: ReconfigurationRow, observation: 
 def advance(change: ReconfigurationRow, observation: Observation, now: float, timing: Timing) -> Result:
     """The next status of the change and what must be done, in order; equal inputs give equal outputs.
 
-    At most one phase is entered at a time. The taint is lifted by every final phase. Nothing is done while the reads are not fresh
+    At most one phase is entered at a time. The taint is lifted by every final phase. Nothing is done while
+    the reads are not fresh
     where `needs_fresh` asks for it.
     """
     here = phase(change)
@@ -98,24 +118,36 @@ def advance(change: ReconfigurationRow, observation: Observation, now: float, ti
     if here in FINAL:
         return change.status, ()
     if node is None or (change.node_uid and node.uid != change.node_uid):
-        return end(change, None, now, Phase.CANCELLED, Verdict(change.node, Reason.NodeGone, f"node {change.node} is gone"))
+        return end(
+            change,
+            None,
+            now,
+            Phase.CANCELLED,
+            Verdict(change.node, Reason.NodeGone, f"node {change.node} is gone"),
+        )
     if needs_fresh(change, observation.hold) and not observation.fresh:
         return change.status, ()
     return _STEPS[here](change, node, observation, now, timing)
 
 
-def _waiting(change: ReconfigurationRow, node: NodeRow, seen: Observation, now: float, timing: Timing) -> Result:
+def _waiting(
+    change: ReconfigurationRow, node: NodeRow, seen: Observation, now: float, timing: Timing
+) -> Result:
     if not validation.pending(change, seen.snapshot):
         return end(change, node, now, Phase.CANCELLED, _served_elsewhere(change))
     refusal = validation.verdict(change, seen.snapshot, now)
     if refusal is not None:
         return end(change, node, now, Phase.CANCELLED, refusal)
     if seen.hold is not None:
-        return with_condition(change.status, SUCCEEDED, "Unknown", seen.hold.reason, seen.hold.message, now), ()
+        return with_condition(
+            change.status, SUCCEEDED, "Unknown", seen.hold.reason, seen.hold.message, now
+        ), ()
     return enter(change, Phase.VALIDATED, now, TAINT_SECONDS, "the plan still holds"), ()
 
 
-def _validated(change: ReconfigurationRow, node: NodeRow, seen: Observation, now: float, timing: Timing) -> Result:
+def _validated(
+    change: ReconfigurationRow, node: NodeRow, seen: Observation, now: float, timing: Timing
+) -> Result:
     undone = _undone(change, node, seen, now)
     if undone is not None:
         return undone
@@ -125,7 +157,9 @@ def _validated(change: ReconfigurationRow, node: NodeRow, seen: Observation, now
     return change.status, (taint, WakeAt(deadline(change)))
 
 
-def _tainted_step(change: ReconfigurationRow, node: NodeRow, seen: Observation, now: float, timing: Timing) -> Result:
+def _tainted_step(
+    change: ReconfigurationRow, node: NodeRow, seen: Observation, now: float, timing: Timing
+) -> Result:
     undone = _undone(change, node, seen, now)
     if undone is not None:
         return undone
@@ -134,10 +168,18 @@ def _tainted_step(change: ReconfigurationRow, node: NodeRow, seen: Observation, 
     if not confirmed:
         since = seen.sightings[0] if seen.sightings else now
         return change.status, (*ahead, WakeAt(since + timing.idle_confirm))
-    return enter(change, Phase.DRAINED, now, PUBLISH_SECONDS + timing.publish_settle, "every GPU that will change is idle"), ahead
+    return enter(
+        change,
+        Phase.DRAINED,
+        now,
+        PUBLISH_SECONDS + timing.publish_settle,
+        "every GPU that will change is idle",
+    ), ahead
 
 
-def _drained(change: ReconfigurationRow, node: NodeRow, seen: Observation, now: float, timing: Timing) -> Result:
+def _drained(
+    change: ReconfigurationRow, node: NodeRow, seen: Observation, now: float, timing: Timing
+) -> Result:
     undone = _undone(change, node, seen, now)
     if undone is not None:
         return undone
@@ -150,21 +192,30 @@ def _drained(change: ReconfigurationRow, node: NodeRow, seen: Observation, now: 
     return enter(change, Phase.PUBLISHED, now, LABEL_SECONDS, f"mig-manager can read {change.target}"), ()
 
 
-def _published(change: ReconfigurationRow, node: NodeRow, seen: Observation, now: float, timing: Timing) -> Result:
+def _published(
+    change: ReconfigurationRow, node: NodeRow, seen: Observation, now: float, timing: Timing
+) -> Result:
     if evidence.config(node) == change.target and node.annotations.get(names.APPLIED_CONFIG) == change.target:
         walked_in = validation.in_use(change, seen.snapshot, now)
         message = f"{names.MIG_CONFIG} is {change.target}"
         entered = enter(change, Phase.LABELLED, now, change.pending_deadline, message)
         if walked_in is None:
             return entered, ()
-        return entered, (event(change, "Warning", replace(walked_in, message=f"around the label: {walked_in.message}")),)
+        return entered, (
+            event(change, "Warning", replace(walked_in, message=f"around the label: {walked_in.message}")),
+        )
     undone = _undone(change, node, seen, now)
     if undone is not None:
         return undone
-    return change.status, (SetConfig(node.name, node.resource_version, change.target), WakeAt(deadline(change)))
+    return change.status, (
+        SetConfig(node.name, node.resource_version, change.target),
+        WakeAt(deadline(change)),
+    )
 
 
-def _labelled(change: ReconfigurationRow, node: NodeRow, seen: Observation, now: float, timing: Timing) -> Result:
+def _labelled(
+    change: ReconfigurationRow, node: NodeRow, seen: Observation, now: float, timing: Timing
+) -> Result:
     foreign = _relabelled(change, node, now)
     if foreign is not None:
         return foreign
@@ -172,32 +223,48 @@ def _labelled(change: ReconfigurationRow, node: NodeRow, seen: Observation, now:
         refusal = Verdict(node.name, Reason.ApplyFailed, f"mig-manager reports failed for {change.target}")
         return end(change, node, now, Phase.QUARANTINED, refusal)
     if now >= deadline(change):
-        message = f"mig-manager did not finish {change.target}; its state is {evidence.state(node) or 'absent'}"
+        message = (
+            f"mig-manager did not finish {change.target}; its state is {evidence.state(node) or 'absent'}"
+        )
         return end(change, node, now, Phase.QUARANTINED, Verdict(node.name, Reason.DeadlineExceeded, message))
     status = _watch_run(change, node, now)
     if not _applied(replace(change, status=status), node, now):
         return status, (WakeAt(deadline(change)), *_late_success_wake(status))
-    entered = enter(replace(change, status=status), Phase.APPLIED, now, change.pending_deadline, "mig-manager reports success")
+    entered = enter(
+        replace(change, status=status),
+        Phase.APPLIED,
+        now,
+        change.pending_deadline,
+        "mig-manager reports success",
+    )
     return entered, lift(node)
 
 
-def _applied_step(change: ReconfigurationRow, node: NodeRow, seen: Observation, now: float, timing: Timing) -> Result:
+def _applied_step(
+    change: ReconfigurationRow, node: NodeRow, seen: Observation, now: float, timing: Timing
+) -> Result:
     foreign = _relabelled(change, node, now)
     if foreign is not None:
         return foreign
     missing = validation.unproven(change, seen.snapshot, reached(change, Phase.APPLIED) or now)
-    if missing is None:
+    if not missing:
         message = "allocatable, labels and the agent's reading are as promised"
         return enter(change, Phase.VERIFIED, now, change.pending_deadline, message), lift(node)
     if now >= deadline(change):
-        return end(change, node, now, Phase.QUARANTINED, Verdict(node.name, Reason.VerificationFailed, missing))
+        return end(
+            change, node, now, Phase.QUARANTINED, Verdict(node.name, Reason.VerificationFailed, missing)
+        )
     return change.status, (*lift(node), WakeAt(deadline(change)))
 
 
-def _verified(change: ReconfigurationRow, node: NodeRow, seen: Observation, now: float, timing: Timing) -> Result:
+def _verified(
+    change: ReconfigurationRow, node: NodeRow, seen: Observation, now: float, timing: Timing
+) -> Result:
     came = validation.bound_here(change, seen.snapshot)
     if came:
-        verdict = Verdict(node.name, Reason.Done, f"{len(came)} of {len(change.serves)} pods are bound to {node.name}")
+        verdict = Verdict(
+            node.name, Reason.Done, f"{len(came)} of {len(change.serves)} pods are bound to {node.name}"
+        )
         return end(change, node, now, Phase.DONE, verdict, good=True)
     if not validation.pending(change, seen.snapshot):
         return end(change, node, now, Phase.DONE, _served_elsewhere(change), good=True)
@@ -228,15 +295,21 @@ def _undone(change: ReconfigurationRow, node: NodeRow, seen: Observation, now: f
     if refusal is None and now >= deadline(change):
         late = {Phase.DRAINED: Reason.PublishFailed, Phase.TAINTED: Reason.DrainBlocked}
         here = phase(change)
-        refusal = Verdict(node.name, late.get(here, Reason.DeadlineExceeded), f"the step after {here} did not end in time")
+        refusal = Verdict(
+            node.name, late.get(here, Reason.DeadlineExceeded), f"the step after {here} did not end in time"
+        )
     return None if refusal is None else end(change, node, now, Phase.CANCELLED, refusal)
 
 
 def _relabelled(change: ReconfigurationRow, node: NodeRow, now: float) -> Result | None:
-    """The end of a change whose label somebody replaced, once mig-manager has settled; until then nothing is touched."""
+    """The end of a change whose label somebody replaced, once mig-manager has settled.
+
+    Until then nothing is touched.
+    """
     if evidence.config(node) == change.target:
         return None
-    message = f"somebody set {names.MIG_CONFIG} to {evidence.config(node) or 'nothing'} while {change.target} was being applied"
+    found = evidence.config(node) or "nothing"
+    message = f"somebody set {names.MIG_CONFIG} to {found} while {change.target} was being applied"
     if not evidence.settled(node) and now < deadline(change):
         return change.status, (WakeAt(deadline(change)),)
     return end(change, node, now, Phase.CANCELLED, Verdict(node.name, Reason.ForeignOwner, message))
@@ -248,9 +321,13 @@ def _watch_run(change: ReconfigurationRow, node: NodeRow, now: float) -> ChangeS
     if run is not None and run.status == "True":
         return change.status
     if evidence.paused(node):
-        return with_condition(change.status, RUN_STARTED, "True", "ClientsPaused", "mig-manager paused the GPU clients", now)
+        return with_condition(
+            change.status, RUN_STARTED, "True", "ClientsPaused", "mig-manager paused the GPU clients", now
+        )
     if evidence.state(node) == "success" and run is None:
-        return with_condition(change.status, RUN_STARTED, "Unknown", "NotSeen", "success without a start that was seen", now)
+        return with_condition(
+            change.status, RUN_STARTED, "Unknown", "NotSeen", "success without a start that was seen", now
+        )
     return change.status
 
 
@@ -273,14 +350,17 @@ def _late_success_wake(status: ChangeStatus) -> tuple[Action, ...]:
 
 
 def _publish(change: ReconfigurationRow, snapshot: Snapshot, now: float) -> tuple[Action, ...]:
-    """What is still to do until mig-manager's file holds the config: the ConfigMap first, then the touch of its pod."""
+    """What is still to do until mig-manager's file holds the config.
+
+    The ConfigMap first, then the touch of its pod.
+    """
     policy = snapshot.policies[change.policy]
     where = snapshot.config_maps.get(policy.config_map)
     entries = entries_of(change.gpus)
     if where is None or where.configs is None or where.configs.get(change.target) != entries:
         return (Publish(*policy.config_map, {change.target: entries}),)
     if _touched(change, snapshot) is None:
-        pod = validation.mig_manager(snapshot, change.node)
+        pod = gpu_operator.mig_manager(snapshot, change.node)
         if pod is not None:
             return (TouchPod(pod.namespace, pod.name, names.PUBLISHED, f"{change.target}@{rfc3339(now)}"),)
     return ()
@@ -288,7 +368,7 @@ def _publish(change: ReconfigurationRow, snapshot: Snapshot, now: float) -> tupl
 
 def _touched(change: ReconfigurationRow, snapshot: Snapshot) -> float | None:
     """When the node's mig-manager pod was touched for this config (seconds), or None."""
-    pod = validation.mig_manager(snapshot, change.node)
+    pod = gpu_operator.mig_manager(snapshot, change.node)
     config, _, at = (pod.published if pod else "").partition("@")
     if config != change.target:
         return None

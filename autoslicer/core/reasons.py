@@ -8,7 +8,8 @@ from enum import StrEnum
 class Reason(StrEnum):
     """Why a pod is not served, a node not changed or an action not taken.
 
-    The order is the order of precedence: a node or pod to which several apply is reported with the first. Extend it, never rename.
+    The order is the order of precedence: a node or pod to which several apply is reported with the first.
+    Extend it, never rename.
     """
 
     # a pod that is no demand

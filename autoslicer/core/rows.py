@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from solver.problem import Counts
 
 Resources = Mapping[str, int]
-"""Amounts by resource name: cpu in thousandths of a core, memory and storage in bytes, everything else in units."""
+"""Amounts by resource name: cpu in thousandths of a core, memory and storage in bytes, everything else in
+units."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,10 @@ class Taint:
 
 @dataclass(frozen=True, slots=True)
 class Toleration:
-    """A pod's toleration; empty `key` with operator Exists tolerates all, empty `effect` means all effects."""
+    """A pod's toleration.
+
+    Empty `key` with operator Exists tolerates all, empty `effect` means all effects.
+    """
 
     key: str
     operator: str
@@ -32,7 +36,10 @@ class Toleration:
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """One expression of a node selector: In, NotIn, Exists, DoesNotExist, Gt or Lt; `field` is true for matchFields."""
+    """One expression of a node selector: In, NotIn, Exists, DoesNotExist, Gt or Lt.
+
+    `field` is true for matchFields.
+    """
 
     key: str
     operator: str
@@ -42,7 +49,7 @@ class Requirement:
 
 @dataclass(frozen=True, slots=True)
 class Repulsion:
-    """A required anti-affinity term: keeps pods that match `selector` off the nodes that share `topology`'s label value.
+    """A required anti-affinity term: it keeps pods off the nodes that share a label's value.
 
     Attributes:
         selector: requirements on the other pod's labels, all of which must be met.
@@ -84,15 +91,19 @@ class PodRow:
     Attributes:
         node: `spec.nodeName`, or empty.
         created: seconds since the epoch.
-        requests: effective requests by the scheduler's formula (containers, init containers, sidecars, overhead), with `pods: 1`.
+        requests: effective requests by the scheduler's formula (containers, init containers, sidecars,
+            overhead), with `pods: 1`.
         selector: `spec.nodeSelector` as pairs.
-        affinity: required node affinity: terms are ORed, the requirements of a term are ANDed; None where the pod has none.
+        affinity: required node affinity: terms are ORed, the requirements of a term are ANDed; None where
+            the pod has none.
         nominated: `status.nominatedNodeName`, or empty.
-        unschedulable_since: when the scheduler last turned PodScheduled to False/Unschedulable (seconds); None when it has not.
+        unschedulable_since: when the scheduler last turned PodScheduled to False/Unschedulable (seconds);
+            None when it has not.
         tried: PodScheduled exists at all.
         bound_at: when PodScheduled turned True (seconds); None when unknown.
         unknown: predicates that the core does not model, by name; a pod that has any is promised nothing.
-        hidden_gpu_use: may use GPUs without asking (NVIDIA runtime class, NVIDIA_VISIBLE_DEVICES or a resource claim, without a GPU request).
+        hidden_gpu_use: may use GPUs without asking (NVIDIA runtime class, NVIDIA_VISIBLE_DEVICES or a
+            resource claim, without a GPU request).
         config_map: for a mig-manager pod, the ConfigMap that it mounts for mig-parted, or empty.
         daemon: a DaemonSet controls it.
         repels: the required anti-affinity that it holds against other pods.
@@ -140,7 +151,10 @@ class PodRow:
 
 @dataclass(frozen=True, slots=True)
 class ConfigEntry:
-    """One entry of a mig-parted config: `devices` is None for all; `filter` holds PCI ids, empty for none; `mig_devices` is empty where MIG is off."""
+    """One entry of a mig-parted config: `devices` is None for all.
+
+    `filter` holds PCI ids, empty for none; `mig_devices` is empty where MIG is off.
+    """
 
     devices: tuple[int, ...] | None
     filter: tuple[str, ...]
@@ -150,7 +164,12 @@ class ConfigEntry:
 
 @dataclass(frozen=True, slots=True)
 class ConfigMapRow:
-    """A mig-parted ConfigMap. `configs` is None where its `config.yaml` is missing or does not parse by mig-parted's rules; `size` is in bytes."""
+    """A mig-parted ConfigMap.
+
+    Attributes:
+        configs: by name; None where its `config.yaml` is missing or breaks mig-parted's rules.
+        size: in bytes.
+    """
 
     namespace: str
     name: str
@@ -172,7 +191,10 @@ class NvmlProfile:
 
 @dataclass(frozen=True, slots=True)
 class InstanceRow:
-    """A GPU instance that exists now, with the pods that hold it and the number of processes on it (-1: unknown, which counts as in use)."""
+    """A GPU instance that exists now, with the pods that hold it and the number of processes on it (-1.
+
+    Unknown, which counts as in use).
+    """
 
     profile: str
     start: int
@@ -184,7 +206,10 @@ class InstanceRow:
 
 @dataclass(frozen=True, slots=True)
 class MigGpuRow:
-    """One GPU in a MigNode. `profiles` is empty where NVML could not say; `mode_settled` is false while a mode change waits for a reset."""
+    """One GPU in a MigNode. `profiles` is empty where NVML could not say.
+
+    `mode_settled` is false while a mode change waits for a reset.
+    """
 
     index: int
     uuid: str
@@ -236,7 +261,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A KEP-1623 condition; `since` is lastTransitionTime in seconds, `generation` is observedGeneration (0: none)."""
+    """A KEP-1623 condition.
+
+    `since` is lastTransitionTime in seconds, `generation` is observedGeneration (0: none).
+    """
 
     type: str
     status: str

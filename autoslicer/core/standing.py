@@ -52,7 +52,9 @@ def standings(
                 generation=policy.generation,
                 conditions=(_ready(snapshot, policy, nodes[name], now),),
                 governed=len(nodes[name]),
-                reshaping=sum(started(change) and change.policy == name for change in snapshot.changes.values()),
+                reshaping=sum(
+                    started(change) and change.policy == name for change in snapshot.changes.values()
+                ),
                 pending=len(demand),
                 lacking=len(demand) - by_free,
                 servable=sum(node in nodes[name] for node in by_reshape.values()),
@@ -80,7 +82,11 @@ def _problem(snapshot: Snapshot, policy: Policy, nodes: tuple[str, ...]) -> Verd
     if policy.suspend:
         return Verdict(policy.name, Reason.Suspended, "spec.suspend is true: plans go on, no change starts")
     if not nodes:
-        return Verdict(policy.name, Reason.NotGoverned, "no node matches spec.nodeSelector, or a more specific policy has them all")
+        return Verdict(
+            policy.name,
+            Reason.NotGoverned,
+            "no node matches spec.nodeSelector, or a more specific policy has them all",
+        )
     paths = [found for node in nodes if (found := eligibility.apply_path(snapshot, node, policy)) is not None]
     order = list(Reason)
     return min(paths, key=lambda verdict: (order.index(verdict.reason), verdict.name), default=None)

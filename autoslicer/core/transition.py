@@ -1,4 +1,4 @@
-"""The moves between the phases of a change: entering one, ending it, and the conditions and events that go with them."""
+"""The moves between the phases of a change: entering one, ending it, with conditions and events."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ def deadline(change: ReconfigurationRow) -> float:
     return change.status.deadline if change.status.deadline is not None else float("inf")
 
 
-def enter(change: ReconfigurationRow, entered: Phase, now: float, allowed: float, message: str) -> ChangeStatus:
+def enter(
+    change: ReconfigurationRow, entered: Phase, now: float, allowed: float, message: str
+) -> ChangeStatus:
     """The status on entering a phase; the next one must be reached within `allowed` seconds."""
     status = change.status
     return replace(
@@ -50,10 +52,22 @@ def enter(change: ReconfigurationRow, entered: Phase, now: float, allowed: float
     )
 
 
-def end(change: ReconfigurationRow, node: NodeRow | None, now: float, final: Phase, verdict: Verdict, *, good: bool = False) -> Result:
+def end(
+    change: ReconfigurationRow,
+    node: NodeRow | None,
+    now: float,
+    final: Phase,
+    verdict: Verdict,
+    *,
+    good: bool = False,
+) -> Result:
     """The final status, the taint lifted, and one event on the change."""
-    ended = with_condition(change.status, SUCCEEDED, "True" if good else "False", verdict.reason, verdict.message, now)
-    ended = replace(ended, phase=final, deadline=None, steps=(*ended.steps, Step(final, now, verdict.message)))
+    ended = with_condition(
+        change.status, SUCCEEDED, "True" if good else "False", verdict.reason, verdict.message, now
+    )
+    ended = replace(
+        ended, phase=final, deadline=None, steps=(*ended.steps, Step(final, now, verdict.message))
+    )
     return ended, (*lift(node), event(change, "Normal" if good else "Warning", verdict))
 
 
@@ -67,7 +81,9 @@ def condition(status: ChangeStatus, kind: str) -> Condition | None:
     return next((found for found in status.conditions if found.type == kind), None)
 
 
-def with_condition(status: ChangeStatus, kind: str, value: str, reason: str, message: str, now: float) -> ChangeStatus:
+def with_condition(
+    status: ChangeStatus, kind: str, value: str, reason: str, message: str, now: float
+) -> ChangeStatus:
     """The status with this condition; its transition time moves only when its status does."""
     old = condition(status, kind)
     since = old.since if old is not None and old.status == value else now

@@ -1,21 +1,122 @@
-"""Does a change still hold, and is it proven: the questions that the steps ask of the cluster as it is now; nothing is solved again."""
+"""Does a change still hold, and is it proven: what the steps ask of the cluster as it is now."""
 
 from __future__ import annotations
 
-from autoslicer.core import eligibility, evidence, fitting, layouts, names
+from collections import Counter
+
+from autoslicer.core import eligibility, evidence, fitting, idleness, names
 from autoslicer.core.plan import Verdict
+from autoslicer.core.policy import Policy, governing
 from autoslicer.core.reasons import Reason
-from autoslicer.core.rows import PodRow, ReconfigurationRow
+from autoslicer.core.rows import NodeRow, PodRow, ReconfigurationRow
 from autoslicer.core.snapshot import Snapshot
+from solver.problem import Counts
 
 
 def pending(change: ReconfigurationRow, snapshot: Snapshot) -> tuple[PodRow, ...]:
     """The pods of `serves` that still wait for a node."""
-    pods = (snapshot.pods.get(key) for key in change.serves)
-    return tuple(pod for pod in pods if pod is not None and not pod.node and not pod.finished and not pod.terminating)
+    return tuple(pod for pod in fitting.promised(snapshot, change) if not pod.terminating)
 
 
 def bound_here(change: ReconfigurationRow, snapshot: Snapshot) -> tuple[PodRow, ...]:
     """The pods of `serves` that were bound to the change's node."""
     pods = (snapshot.pods.get(key) for key in change.serves)
     return tuple(pod for pod in pods if pod is not None and pod.node == change.node)
+
+
+def in_use(change: ReconfigurationRow, snapshot: Snapshot, now: float) -> Verdict | None:
+    """Why a GPU that the change touches counts as in use; a mode change touches every GPU of its node."""
+    used = idleness.in_use(snapshot, change.node, now)
+    if used.node:
+        return Verdict(change.node, Reason.NodeBusy, used.node)
+    switches = any((gpu.before is None) != (gpu.after is None) for gpu in change.gpus)
+    touched = [gpu.index for gpu in change.gpus if gpu.changed or switches]
+    busy = [used.of(index) for index in touched if used.of(index)]
+    return Verdict(change.node, Reason.GpuBusy, busy[0]) if busy else None
+
+
+def verdict(change: ReconfigurationRow, snapshot: Snapshot, now: float) -> Verdict | None:
+    """Why the change must not go on, by the hard rules for exactly this change; None where it may.
+
+    Our own taint and the change itself refuse nothing. The node is in the snapshot.
+    """
+    node = snapshot.nodes[change.node]
+    policy = governing(snapshot.policies, node)
+    if not isinstance(policy, Policy) or policy.name != change.policy:
+        return Verdict(
+            node.name, Reason.NotGoverned, f"policy {change.policy} does not govern the node any more"
+        )
+    if evidence.config(node) != change.source:
+        message = (
+            f"planned from {change.source or 'no config'}, but the node has {evidence.config(node) or 'none'}"
+        )
+        return Verdict(node.name, Reason.Superseded, message)
+    assessment = eligibility.assess(snapshot, node, policy, now, ignore_change=change.name)
+    if assessment.refusal is not None:
+        return assessment.refusal
+    if [(gpu.index, gpu.layout) for gpu in assessment.gpus] != [
+        (gpu.index, gpu.before) for gpu in change.gpus
+    ]:
+        return Verdict(node.name, Reason.Superseded, "the layout is no longer the one that was planned from")
+    return in_use(change, snapshot, now) or _too_few(change, snapshot, node, policy)
+
+
+def apply_path(change: ReconfigurationRow, snapshot: Snapshot) -> Verdict | None:
+    """Why the config cannot reach the node's mig-manager.
+
+    None where it can. The policy is in the snapshot.
+    """
+    return eligibility.apply_path(snapshot, change.node, snapshot.policies[change.policy])
+
+
+def unproven(change: ReconfigurationRow, snapshot: Snapshot, since: float) -> str:
+    """What does not show the promised layout yet, in a sentence; empty once everything does.
+
+    Args:
+        change: that mig-manager has applied.
+        snapshot: the cluster, with the node.
+        since: what the node's agent saw before this time (seconds) counts for nothing.
+    """
+    node, wanted = snapshot.nodes[change.node], evidence.after(change.gpus)
+    if evidence.advertised(node) != wanted:
+        return f"allocatable shows {_written(evidence.advertised(node))}, not {_written(wanted)}"
+    found = evidence.discovered(node)
+    labelled = tuple((resource, count) for resource, count in wanted if resource != names.GPU_RESOURCE)
+    if found is not None and found != labelled:
+        return f"GPU feature discovery shows {_written(found)}, not {_written(labelled)}"
+    mignode = snapshot.mignodes.get(change.node)
+    if mignode is not None and mignode.observed < since:
+        return "the node's agent has not looked since the change"
+    if mignode is not None and not evidence.shows(mignode, change.gpus):
+        return "the node's agent sees another layout than was promised"
+    return ""
+
+
+def _too_few(change: ReconfigurationRow, snapshot: Snapshot, node: NodeRow, policy: Policy) -> Verdict | None:
+    """Fewer pods than are worth it still wait and fit."""
+    waiting = pending(change, snapshot)
+    fit = len(_fitting(change, snapshot, node, waiting))
+    if fit >= policy.min_benefit:
+        return None
+    message = f"{fit} of {len(change.serves)} pods still wait and fit; {policy.min_benefit} are asked for"
+    return Verdict(node.name, Reason.BelowMinBenefit, message)
+
+
+def _fitting(
+    change: ReconfigurationRow, snapshot: Snapshot, node: NodeRow, pods: tuple[PodRow, ...]
+) -> tuple[PodRow, ...]:
+    """The pods that fit on the node together once the change is done."""
+    rest = Counter(fitting.left(snapshot, node, ignore_change=change.name))
+    rest.subtract(dict(evidence.before(change.gpus)))
+    rest.update(dict(evidence.after(change.gpus)))
+    found: list[PodRow] = []
+    for pod in pods:
+        enough = all(rest[resource] >= amount for resource, amount in pod.requests.items())
+        if enough and fitting.fits(pod, node, rest, own_taint=True) is None:
+            rest.subtract(dict(pod.requests))
+            found.append(pod)
+    return tuple(found)
+
+
+def _written(offered: Counts) -> str:
+    return ", ".join(f"{count} x {resource}" for resource, count in offered) or "nothing"

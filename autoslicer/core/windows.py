@@ -1,4 +1,7 @@
-"""When a burst of demand is complete: batching as a function of arrival times alone, so that every restart and every replay agrees."""
+"""When a burst of demand is complete, as a function of arrival times alone.
+
+So every restart and every replay agrees.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,8 @@ from collections.abc import Iterable
 def closings(arrivals: Iterable[float], *, idle: float, longest: float) -> dict[float, float]:
     """For each arrival time, when the batch that it belongs to is complete.
 
-    The first arrival opens a batch. It is complete when nothing came for `idle` seconds, at the latest `longest` seconds after it was
+    The first arrival opens a batch. It is complete when nothing came for `idle` seconds, at the latest
+    `longest` seconds after it was
     opened; the next arrival after that opens another one. So no arrival waits longer than `longest`.
 
     >>> closings([0.0, 4.0, 30.0], idle=10, longest=60)

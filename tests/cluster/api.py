@@ -105,7 +105,10 @@ class Api:
 
 
 class Mirror:
-    """The objects of one resource, kept up to date by a thread of its own; `changed` is called after each change."""
+    """The objects of one resource, kept up to date by a thread of its own.
+
+    `changed` is called after each change.
+    """
 
     def __init__(self, api: Api, path: str, changed: Callable[[], None], stop: threading.Event) -> None:
         self._api, self._path, self._changed, self._stop = api, path, changed, stop

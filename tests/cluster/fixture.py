@@ -58,7 +58,7 @@ class Cluster:
         """What kubectl prints."""
         return self.control_plane.kubectl(*arguments, stdin=stdin)
 
-    # -- nodes --------------------------------------------------------------------------------------------------------
+    # -- nodes
 
     def gpu_node(
         self,
@@ -70,7 +70,10 @@ class Cluster:
         labels: Mapping[str, str] | None = None,
         taints: Iterable[Object] = (),
     ) -> None:
-        """A GPU node as the GPU Operator leaves it: one GPU for each layout, which are those of `config`; returns when it is in service."""
+        """A GPU node as the GPU Operator leaves it: one GPU for each layout, which are those of `config`.
+
+        Returns when it is in service.
+        """
         layouts = layouts or ({"7g.80gb": 1}, {"7g.80gb": 1})
         node = self.played.add(name, product, len(layouts))
         node.gpus.cut(*(None if layout is None else dict(layout) for layout in layouts))
@@ -165,7 +168,7 @@ class Cluster:
             f"/api/v1/namespaces/{operator.NAMESPACE}/pods", fieldSelector=f"spec.nodeName={name}"
         )
 
-    # -- pods ---------------------------------------------------------------------------------------------------------
+    # -- pods
 
     def pod(
         self,
@@ -225,7 +228,7 @@ class Cluster:
         wanted = list(keys)
         until(lambda: all(_unschedulable(self.get_pod(key)) for key in wanted), seconds, self.describe)
 
-    # -- the rest -----------------------------------------------------------------------------------------------------
+    # -- the rest
 
     def configure_operator(self, config_map: str = OURS) -> None:
         """Let ClusterPolicy name this ConfigMap, and wait until every mig-manager pod mounts it."""
@@ -254,7 +257,10 @@ class Cluster:
         return self.namespace
 
     def reset(self) -> None:
-        """Between tests: no pods but system ones, no nodes, no custom objects, the operator's own ConfigMap, default knobs."""
+        """Between tests.
+
+        No pods but system ones, no nodes, no custom objects, the operator's own ConfigMap, default knobs.
+        """
         self.played.knobs = Knobs()
         for pod in self.pods():
             self.api.delete(f"/api/v1/namespaces/{self.namespace}/pods/{pod['metadata']['name']}", now=True)
@@ -291,7 +297,7 @@ class Cluster:
             lines.append(
                 f"change {change['metadata']['name']}: {steps} {change.get('status', {}).get('conditions')}"
             )
-        lines += [error for error in self.played.errors[:1]]
+        lines += self.played.errors[:1]
         if node in self.played.nodes and self.played.nodes[node].mig_manager.log.exists():
             lines += self.played.nodes[node].mig_manager.log.read_text().splitlines()[-15:]
         return "\n".join(lines)

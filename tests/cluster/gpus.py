@@ -1,6 +1,7 @@
 """The GPUs of one played node: a directory that the fake NVML, mig-parted and the tests share.
 
-Facts: real mig-parted wants NVML, one line `nvidia ` in /proc/modules and five files a GPU below /sys/bus/pci/devices; it computes the names
+Facts: real mig-parted wants NVML, one line `nvidia ` in /proc/modules and five files a GPU below
+/sys/bus/pci/devices; it computes the names
 of profiles from memory sizes.
 """
 
@@ -250,13 +251,14 @@ class _Locked:
 
 
 def parted(gpus: Gpus, script: Path) -> Path:
-    """A command called like mig-parted that runs the real one in a mount namespace where the node's /proc and /sys are."""
+    """A command like mig-parted that runs the real one in a mount namespace with the node's /proc and /sys."""
     script.write_text(
         f"""#!/bin/bash
 export NODE={gpus.directory} REAL={tools.path("nvidia-mig-parted")} LIBRARY={tools.library().parent}
 exec unshare $([ "$(id -u)" = 0 ] && echo -m || echo -Urm) --propagation private bash -ec '
   mount --bind "$NODE/pci" /sys/bus/pci/devices
-  if [ -e /proc/modules ]; then mount --bind "$NODE/proc/modules" /proc/modules; else mount --bind "$NODE/proc" /proc; fi
+  if [ -e /proc/modules ]; then mount --bind "$NODE/proc/modules" /proc/modules; else mount --bind
+  "$NODE/proc" /proc; fi
   export LD_LIBRARY_PATH="$LIBRARY" FAKE_NVML_DIR="$NODE"; exec "$REAL" "$@"' sh "$@"
 """
     )

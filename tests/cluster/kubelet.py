@@ -1,7 +1,9 @@
 """The kubelets of all nodes, as far as the API server sees them.
 
-Duties: a bound pod runs at once; a deletion finishes; a pod bound while its slices are away fails with UnexpectedAdmissionError and is not
-retried; a running pod's ConfigMap volume follows the ConfigMap with the kubelet's lag, or at once after any annotation of the pod changed.
+Duties: a bound pod runs at once; a deletion finishes; a pod bound while its slices are away fails with
+UnexpectedAdmissionError and is not
+retried; a running pod's ConfigMap volume follows the ConfigMap with the kubelet's lag, or at once after any
+annotation of the pod changed.
 """
 
 from __future__ import annotations
@@ -69,7 +71,10 @@ class Projection:
         self._version = ""
 
     def play(self, pod: Object, config_map: Object | None, lag: float, touch: float) -> Path | None:
-        """The file as the pod sees it now; None until the ConfigMap exists, for till then the pod cannot start."""
+        """The file as the pod sees it now.
+
+        None until the ConfigMap exists, for till then the pod cannot start.
+        """
         if config_map is None:
             return self._file if self._version else None
         now, annotations = time.monotonic(), pod["metadata"].get("annotations", {})

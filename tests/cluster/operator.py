@@ -1,7 +1,9 @@
 """The GPU Operator's namespace as real objects: its DaemonSets and its default ConfigMap.
 
-Facts: each operand's DaemonSet selects nodes by its own label `nvidia.com/gpu.deploy.<operand>` and tolerates only `nvidia.com/gpu`, so that
-no operand comes back under a taint of ours, and mig-manager pauses an operand by changing that label. mig-manager's own pods mount the
+Facts: each operand's DaemonSet selects nodes by its own label `nvidia.com/gpu.deploy.<operand>` and
+tolerates only `nvidia.com/gpu`, so that
+no operand comes back under a taint of ours, and mig-manager pauses an operand by changing that label. mig-
+manager's own pods mount the
 ConfigMap that ClusterPolicy names, at /mig-parted-config.
 """
 
@@ -37,7 +39,10 @@ def install(api: Api, config_map: str = DEFAULT_CONFIG_MAP) -> None:
 
 
 def configure(api: Api, config_map: str) -> None:
-    """What ClusterPolicy's `migManager.config.name` does: mig-manager's DaemonSet mounts another ConfigMap and is rolled."""
+    """What ClusterPolicy's `migManager.config.name` does.
+
+    Mig-manager's DaemonSet mounts another ConfigMap and is rolled.
+    """
     path = f"/apis/apps/v1/namespaces/{NAMESPACE}/daemonsets/{OPERANDS['mig-manager']}"
     wanted = _daemon_set("mig-manager", OPERANDS["mig-manager"], config_map)
     present = api.get(path)

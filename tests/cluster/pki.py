@@ -22,7 +22,7 @@ SUBJECTS = {
 
 @dataclass(frozen=True)
 class Pki:
-    """A CA, one leaf certificate for each of `SUBJECTS`, and the key pair that signs service account tokens; all in `directory`."""
+    """In `directory`: a CA, a certificate for each of `SUBJECTS`, and the key pair that signs tokens."""
 
     directory: Path
 

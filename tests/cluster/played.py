@@ -2,8 +2,10 @@
 
 Everything that is played is here and in the modules that this one names:
 
-* kubelet (`kubelet.py`): bound pods run, deletions finish, a pod bound while its slices are away fails admission, ConfigMaps reach files;
-* device plugin and GPU feature discovery (`plugin.py`): alive on a node only while the pods of their real DaemonSets run there;
+* kubelet (`kubelet.py`): bound pods run, deletions finish, a pod bound while its slices are away fails
+admission, ConfigMaps reach files;
+* device plugin and GPU feature discovery (`plugin.py`): alive on a node only while the pods of their real
+DaemonSets run there;
 * the Operator's labeller (`plugin.py`): an absent or blank `nvidia.com/mig.config` becomes all-disabled;
 * the GPU (`gpus.py`, `fakenvml/`): instances, placement and refusals.
 

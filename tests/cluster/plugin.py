@@ -1,7 +1,9 @@
 """NVIDIA's device plugin and GPU feature discovery on a node, and the GPU Operator's labeller.
 
-Facts: under `mixed` a MIG-enabled GPU is advertised as its instances (`nvidia.com/mig-<profile>`, `+` written as `.`), any other as
-`nvidia.com/gpu`; names that vanish stay in the node's status as "0"; without its plugin a node advertises nothing.
+Facts: under `mixed` a MIG-enabled GPU is advertised as its instances (`nvidia.com/mig-<profile>`, `+`
+written as `.`), any other as
+`nvidia.com/gpu`; names that vanish stay in the node's status as "0"; without its plugin a node advertises
+nothing.
 """
 
 from __future__ import annotations
@@ -92,7 +94,10 @@ def labels_of(gpus: Gpus) -> dict[str, str]:
 
 
 def label_blank_node(api: Api, node: Object) -> None:
-    """The Operator's labeller, where `all-disabled` is its default: a MIG node without a config gets it, and is wiped."""
+    """The Operator's labeller, where `all-disabled` is its default.
+
+    A MIG node without a config gets it, and is wiped.
+    """
     labels = node["metadata"].get("labels", {})
     if labels.get("nvidia.com/mig.capable") == "true" and not labels.get("nvidia.com/mig.config"):
         patch = {"metadata": {"labels": {"nvidia.com/mig.config": "all-disabled"}}}

@@ -21,7 +21,7 @@ def _die_with_parent() -> None:
 
 
 class Process:
-    """A server in a process group of its own, with its output in a file; it dies with the thread that started it.
+    """A server in a process group of its own; it dies with the thread that started it.
 
     Start it from the main thread: the kernel's parent-death signal follows the thread.
     """

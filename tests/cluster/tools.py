@@ -1,7 +1,9 @@
 """The binaries of the test cluster, built from Go modules and from one C file, kept outside the checkout.
 
-`python -m tests.cluster.tools` builds what is missing and prints where it is. A group of tools is keyed by everything that decides its
-content (go.mod, go.sum, flags, Go's version and platform), so that a second clone on the same machine finds it ready.
+`python -m tests.cluster.tools` builds what is missing and prints where it is. A group of tools is keyed by
+everything that decides its
+content (go.mod, go.sum, flags, Go's version and platform), so that a second clone on the same machine finds
+it ready.
 """
 
 from __future__ import annotations
@@ -49,7 +51,10 @@ def _kubernetes_flags() -> str:
 
 @dataclass(frozen=True)
 class Group:
-    """Tools that share a go.mod, `tools/<name>/`; `packages` has the package and the linker flags by binary."""
+    """Tools that share a go.mod, `tools/<name>/`.
+
+    `packages` has the package and the linker flags by binary.
+    """
 
     name: str
     cgo: bool

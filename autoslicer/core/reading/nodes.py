@@ -21,7 +21,7 @@ def node(obj: object) -> NodeRow:
         name=metadata.required("name"),
         uid=metadata.text("uid"),
         resource_version=metadata.text("resourceVersion"),
-        labels=metadata.pairs("labels"),
+        labels=metadata.labels("labels"),
         annotations={
             key: value
             for key, value in metadata.pairs("annotations").items()

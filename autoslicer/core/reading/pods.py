@@ -25,7 +25,7 @@ def pod(obj: object) -> PodRow:
     """
     top = root(obj, "Pod")
     metadata, spec, status = top.fields("metadata"), top.fields("spec"), top.fields("status")
-    labels = metadata.pairs("labels")
+    labels = metadata.labels("labels")
     annotations = metadata.pairs("annotations")
     requests = effective(spec, status)
     scheduled = next((c for c in status.each("conditions") if c.text("type") == "PodScheduled"), None)
