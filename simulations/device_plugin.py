@@ -1,0 +1,81 @@
+"""The virtual device plugin and GPU feature discovery of a node: gone while paused, back a little later."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from autoslicer.core import evidence, names
+from autoslicer.core.rows import NodeRow
+from simulations.gpu import Gpu
+from simulations.world import Row, World
+
+STOP_SECONDS = 1.0
+"""from the paused label to a pod that is gone"""
+START_SECONDS = 6.0
+"""from a node that takes the DaemonSet's pod again to slices in allocatable"""
+DISCOVERY_SECONDS = 1.5
+"""from then to the labels of GPU feature discovery"""
+_TOLERATED = ("nvidia.com/gpu", "node.kubernetes.io/")
+"""the taints that the pods of the operator's DaemonSets tolerate"""
+
+
+@dataclass(slots=True)
+class DevicePlugin:
+    """Offers the GPU instances of one node to its kubelet, while its DaemonSet's pod runs there.
+
+    The pod goes when `nvidia.com/gpu.deploy.device-plugin` is not "true". It cannot be scheduled again under
+    a taint that the DaemonSet does not tolerate, ours included. While it is away the kubelet offers no slice.
+    """
+
+    world: World
+    node: str
+    gpus: Sequence[Gpu]
+    running: bool = True
+    _moving: bool = False
+
+    def __post_init__(self) -> None:
+        self.world.watch(self._notice)
+
+    def _notice(self, old: Row | None, new: Row | None) -> None:
+        if (
+            isinstance(new, NodeRow)
+            and new.name == self.node
+            and not self._moving
+            and self._wanted() != self.running
+        ):
+            self._moving = True
+            self.world.clock.after(STOP_SECONDS if self.running else START_SECONDS, self._move)
+
+    def _wanted(self) -> bool:
+        """Whether the pod should be there; a taint keeps it from coming and does not drive it away."""
+        node = self.world.nodes[self.node]
+        deployed = node.labels.get(f"{names.GPU_DEPLOY_PREFIX}device-plugin") == "true"
+        barred = any(not taint.key.startswith(_TOLERATED) for taint in node.taints)
+        return deployed and (self.running or not barred)
+
+    def _move(self) -> None:
+        self._moving = False
+        if self._wanted() == self.running:
+            return
+        self.running = not self.running
+        node = self.world.nodes[self.node]
+        offered = dict(evidence.promised(gpu.layout for gpu in self.gpus)) if self.running else {}
+        # a kubelet keeps the names of devices that vanished, at zero
+        known = {name: 0 for name in node.allocatable if name.startswith("nvidia.com/")}
+        self.world.write(replace(node, allocatable={**node.allocatable, **known, **offered}))
+        if self.running:
+            self.world.clock.after(DISCOVERY_SECONDS, self._discover)
+
+    def _discover(self) -> None:
+        if self.running:
+            node = self.world.nodes[self.node]
+            self.world.write(replace(node, labels=discovered(node.labels, self.gpus)))
+
+
+def discovered(labels: Mapping[str, str], gpus: Iterable[Gpu]) -> dict[str, str]:
+    """The node's labels with the slices as GPU feature discovery counts them."""
+    kept = {key: value for key, value in labels.items() if not key.startswith(names.MIG_RESOURCE_PREFIX)}
+    found = evidence.promised(gpu.layout for gpu in gpus)
+    slices = {f"{name}.count": str(n) for name, n in found if name.startswith(names.MIG_RESOURCE_PREFIX)}
+    return kept | slices

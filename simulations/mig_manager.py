@@ -1,0 +1,132 @@
+"""A virtual mig-manager: the real one's order, times and traps (nvidia-mig-manager 0.13.1, as measured)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from autoslicer.core import configs, evidence, names
+from autoslicer.core.rows import ConfigEntry, ConfigMapRow, NodeRow, PodRow
+from simulations.gpu import Gpu, NvmlError
+from simulations.world import Row, World
+from solver import geometry
+from solver.problem import Counts
+
+CLIENTS = ("device-plugin", "gpu-feature-discovery", "dcgm-exporter", "dcgm", "nvsm")
+"""the GPU clients that it pauses, as its labels `nvidia.com/gpu.deploy.*` call them"""
+NOTICE_SECONDS = 0.1
+"""from the label to its informer"""
+VALIDATE_SECONDS = 0.4
+"""reading the file and asking for the present layout"""
+SHUTDOWN_SECONDS = 4.0
+"""waiting for the paused clients: four polls of a second"""
+RESTART_SECONDS = 0.5
+"""from the layout to success"""
+TOUCH_SECONDS = 1.0
+"""from a write to its pod to the kubelet's sync of the file"""
+SYNC_SECONDS = 75.0
+"""from a write to the ConfigMap to the sync of the file, where nobody touches the pod: 60 to 90 s in life"""
+
+
+@dataclass(slots=True)
+class MigManager:
+    """Gives the GPUs of one node the layout that its label names, as far as its file knows the name.
+
+    It starts when the label's value changes and never because the ConfigMap does. A value that comes while it
+    works is taken up after the run, and those between are skipped. It looks at no pod. Success comes before
+    the device plugin is back, and after a first success a run that fails leaves the clients paused.
+
+    Attributes:
+        file: the configs in the file that the kubelet projects into its pod.
+    """
+
+    world: World
+    node: str
+    gpus: Sequence[Gpu]
+    pod: str
+    file: Mapping[str, tuple[ConfigEntry, ...]]
+    _taken: str = field(init=False)
+    _busy: bool = False
+    _succeeded: bool = False
+
+    def __post_init__(self) -> None:
+        self._taken = evidence.config(self.world.nodes[self.node])
+        self.world.watch(self._notice)
+
+    def _notice(self, old: Row | None, new: Row | None) -> None:
+        match old, new:
+            case NodeRow(), NodeRow(name=self.node) if evidence.config(old) != evidence.config(new):
+                self.world.clock.after(NOTICE_SECONDS, self._begin)
+            case PodRow(), PodRow(key=self.pod) if old.published != new.published:
+                self.world.clock.after(TOUCH_SECONDS, self._project)
+            case _, ConfigMapRow() if (new.namespace, new.name) == self._config_map:
+                self.world.clock.after(SYNC_SECONDS, self._project)
+
+    @property
+    def _config_map(self) -> tuple[str, str]:
+        pod = self.world.pods[self.pod]
+        return pod.namespace, pod.config_map
+
+    def _project(self) -> None:
+        row = self.world.config_maps.get(self._config_map)
+        self.file = row.configs or {} if row is not None else {}
+
+    def _begin(self) -> None:
+        wanted = evidence.config(self.world.nodes[self.node])
+        if not self._busy and wanted != self._taken:
+            self._taken, self._busy = wanted, True
+            self.world.clock.after(VALIDATE_SECONDS, self._validate)
+
+    def _validate(self) -> None:
+        entries = self.file.get(self._taken)
+        if entries is None:
+            self._fail()
+            return
+        pci = geometry.pci_ids(self.world.nodes[self.node].labels[names.GPU_PRODUCT])[0]
+        layouts = configs.resolve(entries, [pci] * len(self.gpus))
+        if layouts == {gpu.index: gpu.layout for gpu in self.gpus}:
+            self._end("success")
+            return
+        self._label(state="pending", clients=names.PAUSED)
+        self.world.clock.after(SHUTDOWN_SECONDS, lambda: self._apply(layouts))
+
+    def _apply(self, layouts: Mapping[int, Counts | None]) -> None:
+        chosen = [gpu for gpu in self.gpus if gpu.index in layouts]
+        try:
+            if any((gpu.layout is None) != (layouts[gpu.index] is None) for gpu in chosen):
+                for gpu in chosen:
+                    gpu.set_mode(enabled=layouts[gpu.index] is not None)
+            for gpu in chosen:
+                wanted = layouts[gpu.index]
+                if wanted is not None and wanted != gpu.layout:
+                    gpu.cut(wanted)
+        except NvmlError:
+            self._fail()
+            return
+        self.world.clock.after(RESTART_SECONDS, self._succeed)
+
+    def _succeed(self) -> None:
+        self._succeeded = True
+        self._label(clients="true")
+        self._end("success")
+
+    def _fail(self) -> None:
+        if not self._succeeded:
+            self._label(clients="true")
+        self._end("failed")
+
+    def _end(self, state: str) -> None:
+        self._busy = False
+        self._label(state=state)
+        self._begin()
+
+    def _label(self, *, state: str = "", clients: str = "") -> None:
+        """Set the labels that are its own; a client that an admin has switched off stays so."""
+        node = self.world.nodes[self.node]
+        labels = dict(node.labels)
+        if state:
+            labels[names.MIG_CONFIG_STATE] = state
+        for key in (f"{names.GPU_DEPLOY_PREFIX}{client}" for client in CLIENTS if clients):
+            if labels.get(key) != "false":
+                labels[key] = clients
+        self.world.write(replace(node, labels=labels))
