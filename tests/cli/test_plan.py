@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.build import dump, node, pod
 from tests.cli.conftest import Command
-from tests.cli.dump import listed, node, pod, served_as_it_is, waiting_for_a_reshape
+from tests.cli.dump import served_as_it_is, waiting_for_a_reshape
 
 Saved = Callable[[Any], str]
 PROGRAM = Path(sys.executable).with_name("autoslicer")
@@ -60,20 +61,20 @@ def test_json_and_yaml_are_the_same_document(autoslicer: Command, saved: Saved) 
     assert yaml.safe_load(autoslicer("plan", "-f", path, "-o", "yaml").out) == document
 
 
-@pytest.mark.parametrize(("dump", "code"), [(waiting_for_a_reshape, 3), (served_as_it_is, 0)])
+@pytest.mark.parametrize(("given", "code"), [(waiting_for_a_reshape, 3), (served_as_it_is, 0)])
 def test_detailed_exitcode_tells_whether_anything_changes(
-    autoslicer: Command, saved: Saved, dump: Callable[[], Any], code: int
+    autoslicer: Command, saved: Saved, given: Callable[[], Any], code: int
 ) -> None:
     """A script can tell by the exit code whether a node would be reshaped."""
-    assert autoslicer("plan", "-f", saved(dump()), "--detailed-exitcode").code == code
+    assert autoslicer("plan", "-f", saved(given()), "--detailed-exitcode").code == code
 
 
 def test_stdin_gives_the_same_plan_as_a_file(saved: Saved) -> None:
     """`kubectl get ... -o json | autoslicer plan -f -` works, and stdout carries nothing but the plan."""
     path = saved(waiting_for_a_reshape())
-    with open(path, "rb") as dump:
+    with open(path, "rb") as stream:
         piped = subprocess.run(
-            [PROGRAM, "plan", "-f", "-", "-o", "json"], stdin=dump, capture_output=True, check=True
+            [PROGRAM, "plan", "-f", "-", "-o", "json"], stdin=stream, capture_output=True, check=True
         )
     read = subprocess.run([PROGRAM, "plan", "-f", path, "-o", "json"], capture_output=True, check=True)
     assert piped.stdout == read.stdout
@@ -102,8 +103,7 @@ def test_yaml_dump_gives_the_same_plan(autoslicer: Command, saved: Saved) -> Non
 
 def test_left_out_objects_are_counted_on_stderr(autoslicer: Command, saved: Saved) -> None:
     """A malformed object and kinds that no plan reads do not stop a plan, but are told."""
-    broken = node("broken", {}, config="all-disabled")
-    broken["status"]["allocatable"] = {"cpu": "many"}
+    broken = node("broken").allocatable({"cpu": "many"}).raw
     service = {"apiVersion": "v1", "kind": "Service", "metadata": {"namespace": "team", "name": "web"}}
     document = waiting_for_a_reshape()
     document["items"] += [broken, service]
@@ -154,10 +154,10 @@ def test_table_is_readable_without_colour_at_80_columns(saved: Saved) -> None:
 
 def test_pods_in_use_keep_their_gpu(autoslicer: Command, saved: Saved) -> None:
     """A node where a GPU pod runs is shown among those that may not change, with the reason."""
-    document = listed(
-        node("gpu-0", {"7g.80gb": 1}, config="all-7g.80gb"),
-        pod("train", "7g.80gb", on="gpu-0"),
-        pod("infer", "1g.10gb"),
+    document = dump(
+        node("gpu-0").gpus(1).config("all-7g.80gb"),
+        pod("team/train").wants({"7g.80gb": 1}).on("gpu-0"),
+        pod("team/infer").wants({"1g.10gb": 1}),
     )
     out = autoslicer("plan", "-f", saved(document)).out
     assert "0 of 1 pending pod" in out
