@@ -34,4 +34,6 @@ def test_a_closed_batch_is_not_opened_again(arrivals: list[float], later: list[f
     """What comes after a batch has closed never changes when it closed."""
     old = closings(arrivals, idle=5, longest=30)
     new = closings([*arrivals, *later], idle=5, longest=30)
-    assert all(new[arrival] == at for arrival, at in old.items() if not [late for late in later if late <= at])
+    assert all(
+        new[arrival] == at for arrival, at in old.items() if not [late for late in later if late <= at]
+    )
