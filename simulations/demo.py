@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -27,6 +26,8 @@ PRODUCT = "NVIDIA-H100-80GB-HBM3"
 NODES = ("gpu-a", "gpu-b")
 REQUESTS = {"infer": ("1g.10gb", 10), "train": ("3g.40gb", 2)}
 """name of the pods: (profile, how many)"""
+STEPS = 8
+"""from Validated to Done"""
 PATIENCE = 600.0
 """virtual seconds after which a story that has not ended does not end well"""
 POLICY = replace(
@@ -55,9 +56,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _tell(stage)
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
 
 
 def _tell(stage: Stage) -> int:
@@ -81,7 +79,7 @@ def _tell(stage: Stage) -> int:
         stage.tell(story.told())
         for now in moments:
             stage.wait(now)
-            stage.bound(len(story.bound))
+            _progress(stage, cluster, story)
             if ended() or now > START + PATIENCE:
                 return
             stage.tell(story.told())
@@ -107,6 +105,14 @@ def _over(cluster: Cluster) -> bool:
     return ended and all(pod.phase != "Pending" for pod in _pods(cluster))
 
 
+def _progress(stage: Stage, cluster: Cluster, story: Story) -> None:
+    steps = sum(len(change.status.steps) for change in cluster.world.changes.values())
+    pods = len(_pods(cluster))
+    stage.progress(
+        steps + len(story.bound), STEPS * len(NODES) + pods, f"{len(story.bound)} of {pods} pods bound"
+    )
+
+
 def _cluster(stage: Stage, cluster: Cluster) -> None:
     stage.title(f"The cluster: {len(NODES)} nodes with 2 x {PRODUCT}, all of it idle")
     _gpus(stage, cluster)
@@ -122,7 +128,6 @@ def _gpus(stage: Stage, cluster: Cluster) -> None:
 
 def _pending(stage: Stage, cluster: Cluster) -> None:
     pods = _pods(cluster)
-    stage.expect(len(pods))
     wanted = " and ".join(f"{count} want {profile}" for profile, count in REQUESTS.values())
     stage.title(f"{len(pods)} pods come in, {wanted}, and kube-scheduler says:")
     for message, count in Counter(event.message for event in cluster.world.events).items():

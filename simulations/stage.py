@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
 from simulations.story import Line
@@ -36,15 +36,14 @@ class Stage:
         self._shown = start
         self._paced = terminal and not fast
         self._progress = Progress(
-            SpinnerColumn(),
             TextColumn("{task.fields[clock]}"),
             BarColumn(bar_width=30),
-            TextColumn("{task.completed} of {task.total} pods bound"),
+            TextColumn("{task.description}"),
             console=self._console,
             transient=True,
             disable=not self._paced,
         )
-        self._task = self._progress.add_task("", clock="   0.0 s", total=0)
+        self._task = self._progress.add_task("", clock="   0.0 s")
 
     def __enter__(self) -> Stage:
         self._progress.start()
@@ -53,13 +52,9 @@ class Stage:
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
-    def expect(self, pods: int) -> None:
-        """So many pods are to be bound."""
-        self._progress.update(self._task, total=pods)
-
-    def bound(self, pods: int) -> None:
-        """So many pods are bound now."""
-        self._progress.update(self._task, completed=pods)
+    def progress(self, done: int, of: int, words: str) -> None:
+        """Show how far the story is."""
+        self._progress.update(self._task, completed=done, total=of, description=words)
 
     def title(self, text: str) -> None:
         """Print a heading."""
