@@ -48,7 +48,7 @@ def test_live_plan_is_the_plan_of_the_dump(
     asked = live("plan", "-o", "json")
     assert asked.code == 0
     plan = json.loads(asked.out)
-    assert [reshape["node"] for reshape in plan["reshapes"]] == ["gpu-a"]
+    assert [reshape["node"] for reshape in plan["reshapes"]] == ["gpu-a"], plan["refusals"]
     assert len(plan["served"]) == 3
     snapshot = live("snapshot")
     assert "this cluster does not serve PodGroup" in snapshot.err
