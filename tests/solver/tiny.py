@@ -17,7 +17,7 @@ def tiny(rng):
     mix = rng.choice([["A30-24GB"], ["A30-24GB"], ["H100-80GB"], ["A100-40GB"], ["A100-80GB", "H100-80GB"]])
     if rng.random() < 0.1:
         mix = rng.choice([["RTX-PRO-6000-Blackwell-96GB"], ["A30-24GB", "H100-80GB"]])
-    nodes = [_node(rng, f"node-{i}", mix) for i in range(rng.choice([1, 2, 3, 3, 3, 3]))]
+    nodes = [_node(rng, f"node-{i}", mix) for i in range(rng.choice([1, 2, 3, 3, 3, 3, 3]))]
     return nodes, _pods(rng, nodes, mix)
 
 
@@ -40,12 +40,14 @@ def problem(nodes, pods):
 
 
 def _node(rng, name, mix):
-    every = rng.random() < 0.5
-    model = rng.choice(mix)
+    model, other = rng.choice(mix), rng.choice(mix)
+    mixed = rng.random() < 0.3
+    every = mixed or rng.random() < 0.5
     allowed = None if every else _some_profiles(rng, model)
     gpus, free = [], {}
     mode_change = rng.random() < 0.1
-    for _ in range(rng.choice([1, 2, 2, 2, 2])):
+    for position in range(rng.choice([1, 2, 2, 2, 2])):
+        model = other if mixed and position else model
         off = mode_change and rng.random() < 0.6
         layout = None if off else _layout(rng, model, allowed)
         changeable = mode_change or rng.random() < 0.85
@@ -81,7 +83,7 @@ def _pods(rng, nodes, mix):
     priorities = rng.choice([[0], [0, 100], [0, 100, 100000]])
     names = [node["name"] for node in nodes]
     pods = []
-    for i in range(rng.choice([2, 4, 6, 7, 7, 7, 7, 7])):
+    for i in range(rng.choice([2, 5, 6, 7, 7, 7, 7, 7])):
         slices = {rng.choice(wanted): rng.choice([1, 1, 2, 2])}
         if rng.random() < 0.3:
             slices[rng.choice(wanted)] = 1
