@@ -1,0 +1,1 @@
+"""The manifests, as the API server and its admission see them."""
