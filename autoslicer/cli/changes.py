@@ -11,8 +11,6 @@ from autoslicer.cli.live import ContextOption, KubeconfigOption, Session, sessio
 from autoslicer.cli.output import say, write
 from autoslicer.core import names
 
-CHANGES = f"/apis/{names.API_VERSION}/migreconfigurations"
-NODES = "/api/v1/nodes"
 _CHANGE_KINDS = ("migrc", "migreconfiguration", "migreconfigurations")
 _NODE_KINDS = ("node", "nodes", "no")
 
@@ -39,9 +37,12 @@ def adopt(
     Such a node is refused as ForeignOwner. Adopting it removes the annotation autoslicer.dev/applied-config,
     so that the present label counts as the state to start from. The label and the GPUs stay as they are.
     """
+    from autoslicer.cluster import paths
+
     name = _named(node, _NODE_KINDS)
+    path = paths.one(paths.NODES, name)
     with session(kubeconfig, context) as cluster:
-        found = cluster.get(f"{NODES}/{name}")
+        found = cluster.get(path)
         if found is None:
             raise CommandError(f"node {name} is not in the cluster")
         metadata = found["metadata"]
@@ -52,13 +53,16 @@ def adopt(
             say(f"node/{name} has no annotation {names.APPLIED_CONFIG}: it is open to the policies as it is")
             return
         removed = {"resourceVersion": version, "annotations": {names.APPLIED_CONFIG: None}}
-        cluster.patch(f"{NODES}/{name}", {"metadata": removed})
+        cluster.patch(path, {"metadata": removed})
     write(f"node/{name} adopted: {names.MIG_CONFIG}={label} is its present state (ours was {applied})\n")
 
 
 def _approve(cluster: Session, name: str) -> bool:
     """Whether the change is approved now; what is said of it goes out here."""
-    change = cluster.get(f"{CHANGES}/{name}")
+    from autoslicer.cluster import paths
+
+    path = paths.one(paths.CHANGES, name)
+    change = cluster.get(path)
     if change is None:
         raise CommandError(f"no MigReconfiguration {name} is in the cluster; `kubectl get migrc` lists them")
     if end := _end(change):
@@ -68,7 +72,7 @@ def _approve(cluster: Session, name: str) -> bool:
         say(f"MigReconfiguration {name} is approved already")
         return True
     version = change["metadata"]["resourceVersion"]
-    cluster.patch(f"{CHANGES}/{name}", {"metadata": {"resourceVersion": version}, "spec": {"approved": True}})
+    cluster.patch(path, {"metadata": {"resourceVersion": version}, "spec": {"approved": True}})
     write(f"migreconfiguration.{names.GROUP}/{name} approved\n")
     return True
 

@@ -51,6 +51,8 @@ def init(
     It is not created where a node uses a config that it would not have: mig-manager would fail there. Nothing
     else is changed; the command that switches the operator over is printed.
     """
+    from autoslicer.cluster import paths
+
     with session(kubeconfig, context) as cluster:
         present = cluster.get(_path(namespace, name))
         wanted = present or _copy(cluster, namespace, name)
@@ -60,7 +62,7 @@ def init(
         elif dry_run:
             output.data(wanted, DataFormat.YAML)
         else:
-            cluster.create(_path(namespace), wanted)
+            cluster.create(paths.config_maps(namespace), wanted)
             output.write(f"configmap/{name} created\n")
         say(_switch(cluster, name))
 
@@ -136,5 +138,7 @@ def _cluster_policies(cluster: Session) -> list[dict[str, Any]]:
         return []  # without the right to look, or the operator, the usual name stands
 
 
-def _path(namespace: str, name: str = "") -> str:
-    return f"/api/v1/namespaces/{namespace}/configmaps" + (f"/{name}" if name else "")
+def _path(namespace: str, name: str) -> str:
+    from autoslicer.cluster import paths
+
+    return paths.one(paths.config_maps(namespace), name)
