@@ -9,7 +9,7 @@ from collections.abc import Callable
 from solver.draft import Draft, benefit, prune
 from solver.instance import Instance
 from solver.merit import merit
-from solver.room import Offer, Room
+from solver.room import Room
 
 _Order = Callable[[Instance, int], tuple[int, ...]]
 
@@ -74,8 +74,8 @@ def _serve(rooms: list[Room], sites: list[int], q: int, wanted: int) -> None:
             heap.append((offer.price, s, offer.steps))
     heapq.heapify(heap)
     while heap and wanted:
-        price, s, steps = heapq.heappop(heap)
-        rooms[s].take(q, Offer(price, steps))
+        _, s, steps = heapq.heappop(heap)
+        rooms[s].take(q, steps)
         wanted -= 1
         if wanted and (offer := rooms[s].offer(q, wanted)) is not None:
             heapq.heappush(heap, (offer.price, s, offer.steps))
@@ -105,9 +105,8 @@ def _close(instance: Instance, rooms: list[Room], s: int) -> None:
     moved: list[tuple[Room, int]] = []
     for q in sorted(rooms[s].pods.elements()):
         for room in (unchanged, *rooms[:s], *rooms[s + 1 :]):
-            offer = room.offer(q, 1) if q in room.needs else None
-            if offer is not None and not offer.steps:
-                room.take(q, offer)
+            if q in room.needs and room.fits(q):
+                room.take(q)
                 moved.append((room, q))
                 break
         else:

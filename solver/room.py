@@ -49,8 +49,8 @@ class Room:
         self.used = [0] * len(names)
         self.left = dict(self.site.node.resources)
         self.pods: Counter[int] = Counter()
-        # Needs that found no way since the last change: classes often differ in cpu and memory only.
-        self.refused: set[tuple[int, ...]] = set()
+        # Offers since the room last changed: many classes differ in cpu and memory only.
+        self.offers: dict[tuple[int, ...], Offer | None] = {}
         gpus = self.site.gpus if changeable else ()
         self.olds = [_vector(gpu.layout, names) for gpu in gpus]
         self.packings = [[_vector(packing, names) for packing in gpu.packings] for gpu in gpus]
@@ -72,9 +72,21 @@ class Room:
 
     def offer(self, q: int, wanted: int) -> Offer | None:
         """The cheapest way found to take one more pod of class `q`, of which `wanted` wait; None: no way."""
-        need = self.needs[q]
-        if any(self.left.get(name, 0) < count for name, count in self.asks[q]) or tuple(need) in self.refused:
+        if any(self.left.get(name, 0) < count for name, count in self.asks[q]):
             return None
+        key = (wanted, *self.needs[q])
+        if key not in self.offers:
+            self.offers[key] = self._search(self.needs[q], wanted)
+        return self.offers[key]
+
+    def fits(self, q: int) -> bool:
+        """Whether one more pod of class `q` can come without any change."""
+        slices = zip(self.supply, self.used, self.needs[q], strict=True)
+        return all(have - used >= each for have, used, each in slices) and all(
+            self.left.get(name, 0) >= count for name, count in self.asks[q]
+        )
+
+    def _search(self, need: Vector, wanted: int) -> Offer | None:
         target = [used + each for used, each in zip(self.used, need, strict=True)]
         supply, unchanged, given = self.supply, list(self.unchanged), [Counter(g) for g in self.given]
         steps: list[Step] = []
@@ -91,7 +103,6 @@ class Room:
                     if best is None or rank < best[0]:
                         best = rank, step, after
             if best is None:
-                self.refused.add(tuple(need))
                 return None
             (lack, *_), step, supply = best
             _apply(step, unchanged, given)
@@ -102,10 +113,10 @@ class Room:
         lost = self._leftovers(self.supply, self.used) - self._leftovers(supply, target)
         return Offer((opens, follow, fresh, lost), tuple(steps))
 
-    def take(self, q: int, offer: Offer) -> None:
-        """Take one pod of class `q` as offered."""
-        self.refused.clear()
-        for step in offer.steps:
+    def take(self, q: int, steps: tuple[Step, ...] = ()) -> None:
+        """Take one pod of class `q` after these steps."""
+        self.offers.clear()
+        for step in steps:
             self.supply = self._after(self.supply, step)
             _apply(step, self.unchanged, self.given)
         self.used = [used + each for used, each in zip(self.used, self.needs[q], strict=True)]
@@ -115,7 +126,7 @@ class Room:
 
     def drop(self, q: int) -> None:
         """Give one pod of class `q` back."""
-        self.refused.clear()
+        self.offers.clear()
         self.used = [used - each for used, each in zip(self.used, self.needs[q], strict=True)]
         for name, count in self.asks[q]:
             self.left[name] += count
