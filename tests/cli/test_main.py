@@ -1,5 +1,6 @@
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -75,3 +76,16 @@ def test_piped_output_is_plain() -> None:
     ran = subprocess.run([BIN / "autoslicer", "profiles", "A30"], capture_output=True, text=True, check=True)
     assert "\x1b" not in ran.stdout
     assert all(line == line.rstrip() for line in ran.stdout.splitlines())
+
+
+def test_interrupting_a_command_gives_130_and_no_traceback(tmp_path: Path) -> None:
+    """Ctrl-C while a command waits for its input ends it quietly."""
+    fifo = tmp_path / "dump"
+    os.mkfifo(fifo)
+    waiting = subprocess.Popen(
+        [BIN / "autoslicer", "plan", "-f", fifo], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    with open(fifo, "w"):  # opens once the command reads
+        waiting.send_signal(signal.SIGINT)
+        out, err = waiting.communicate(timeout=30)
+    assert (waiting.returncode, out, err) == (130, b"", b"")
