@@ -8,7 +8,7 @@ from pathlib import Path
 
 import typer
 
-from autoslicer.cli import basics, changes, configs, plan, profiles, snapshot
+from autoslicer.cli import basics, changes, configs, plan, profiles, run, snapshot
 from autoslicer.cli.failures import ClosedPipeError, CommandError, ExitCode
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.command()(basics.crds)
 app.add_typer(configs.configs, name="configs")
 app.command()(changes.approve)
 app.command()(changes.adopt)
+app.command()(run.run)
 app.command()(basics.version)
 
 

@@ -28,12 +28,14 @@ class Decision:
         plan: the whole plan, whether or not it may be carried out now.
         actions: what to do, in order.
         holds: for each Waiting change that may not start, why; a Waiting change that is not here may.
+        demand: the keys of the pods that wait for slices.
         wake: when the next cycle must run although nothing changed (seconds since the epoch); None for never.
     """
 
     plan: Plan
     actions: tuple[Action, ...]
     holds: Mapping[str, Verdict]
+    demand: frozenset[str]
     wake: float | None
 
 
@@ -75,7 +77,7 @@ def decide(
     standing = standings(snapshot, policies, plan, outcome.demand, now)
     wakes = [at for at in (outcome.wake, *_rests(snapshot, policies, now)) if at is not None and at > now]
     return Decision(
-        plan, (*swept, *created, *old, *reports, *standing), holds, min(wakes, default=None)
+        plan, (*swept, *created, *old, *reports, *standing), holds, outcome.demand, min(wakes, default=None)
     ), prepared
 
 

@@ -94,7 +94,8 @@ def sight(
 ) -> tuple[float, ...]:
     """The sightings of idleness after one more observation.
 
-    None are left as soon as the taint is away or a GPU of the change is in use. Only the first and the newest are kept: they span the time over which the GPUs were seen idle.
+    None are left as soon as the taint is away or a GPU of the change is in use. Only
+    the first and the newest are kept: they span the time over which the GPUs were seen idle.
     """
     node = observation.snapshot.nodes.get(change.node)
     if node is None or not tainted(node, change):

@@ -1,0 +1,174 @@
+"""Requests to the API server: plain JSON over the official client's connection, authentication and TLS."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+from kubernetes.aio import config
+from kubernetes.aio.client import ApiClient, Configuration
+
+Object = dict[str, Any]
+MERGE_PATCH = "application/merge-patch+json"
+TIMEOUT_SECONDS = 30.0
+INACTIVE_SECONDS = 70.0
+"""a watch that is silent for so long is dead: bookmarks come every minute"""
+
+Counter = Callable[[str, str], None]
+"""told the verb and the HTTP status (or "error") of every request"""
+
+
+class UnreachableError(Exception):
+    """The API server did not answer."""
+
+
+class RefusedError(Exception):
+    """The API server answered with an error.
+
+    Attributes:
+        status: the HTTP status.
+    """
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message or f"the API server answered {status}")
+        self.status = status
+
+    @property
+    def conflict(self) -> bool:
+        """A precondition did not hold: the object is newer than thought, or exists, or is gone."""
+        return self.status in (404, 409)
+
+
+class Client:
+    """One connection pool to one API server; every call raises UnreachableError or RefusedError."""
+
+    def __init__(self, api: ApiClient, count: Counter = lambda verb, code: None) -> None:
+        self.api = api
+        self._count = count
+
+    async def get(self, path: str, **query: str) -> Object:
+        """GET one object or list."""
+        return await self._request("get", "GET", path, query)
+
+    async def create(self, path: str, body: Object) -> Object:
+        """POST to a collection; what was made is returned."""
+        return await self._request("create", "POST", path, {}, body)
+
+    async def update(self, path: str, body: Object) -> Object:
+        """PUT; a resourceVersion in the body is a precondition."""
+        return await self._request("update", "PUT", path, {}, body)
+
+    async def patch(self, path: str, body: Object) -> Object:
+        """A merge patch; a resourceVersion in it is a precondition."""
+        return await self._request("patch", "PATCH", path, {}, body, MERGE_PATCH)
+
+    async def delete(self, path: str, *, uid: str) -> None:
+        """DELETE the object with exactly this uid."""
+        body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}}
+        await self._request("delete", "DELETE", path, {}, body)
+
+    async def watch(self, path: str, **query: str) -> AsyncIterator[Object]:
+        """The events of a watch, until the server ends it.
+
+        Lines are split here: a limit on their length, as a line reader has it, breaks on large nodes.
+        """
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=TIMEOUT_SECONDS, sock_read=INACTIVE_SECONDS)
+        response = await self._send("watch", "GET", path, {"watch": "true", **query}, None, timeout=timeout)
+        try:
+            if response.status >= 400:
+                raise RefusedError(response.status, _message(await response.text()))
+            rest = b""
+            async for chunk in response.content.iter_any():
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in lines:
+                    yield json.loads(line)
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise UnreachableError(str(error) or type(error).__name__) from error
+        finally:
+            response.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self.api.close()
+
+    async def _request(
+        self,
+        verb: str,
+        method: str,
+        path: str,
+        query: dict[str, str],
+        body: Object | None = None,
+        content_type: str = "application/json",
+    ) -> Object:
+        response = await self._send(verb, method, path, query, body, content_type)
+        try:
+            text = await response.text()
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise UnreachableError(str(error) or type(error).__name__) from error
+        if response.status >= 400:
+            raise RefusedError(response.status, _message(text))
+        answer: Object = json.loads(text)
+        return answer
+
+    async def _send(
+        self,
+        verb: str,
+        method: str,
+        path: str,
+        query: dict[str, str],
+        body: Object | None,
+        content_type: str = "application/json",
+        timeout: aiohttp.ClientTimeout | None = None,
+    ) -> aiohttp.ClientResponse:
+        method, url, headers, *_ = await self.api.param_serialize(
+            method=method,
+            resource_path=path,
+            query_params=list(query.items()),
+            header_params={"Accept": "application/json", "Content-Type": content_type},
+            auth_settings=["BearerToken"],
+        )
+        limit = timeout or aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
+        try:
+            answer = await self.api.call_api(method, url, headers, body, _request_timeout=limit)
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            self._count(verb, "error")
+            raise UnreachableError(str(error) or type(error).__name__) from error
+        self._count(verb, str(answer.status))
+        response: aiohttp.ClientResponse = answer.response
+        return response
+
+
+async def connect(
+    kubeconfig: str = "", context: str = "", count: Counter = lambda verb, code: None
+) -> Client:
+    """A client from a kubeconfig, or from the pod's service account where no kubeconfig is found.
+
+    Raises:
+        UnreachableError: there is neither; the message says what was tried.
+    """
+    settings = Configuration()
+    try:
+        await config.load_kube_config(kubeconfig or None, context or None, settings)
+    except (config.ConfigException, OSError) as error:
+        if kubeconfig or context:
+            raise UnreachableError(f"the kubeconfig cannot be used: {error}") from None
+        try:
+            config.load_incluster_config(settings)
+        except config.ConfigException:
+            raise UnreachableError("neither a kubeconfig nor a pod's service account is here") from None
+    return Client(ApiClient(settings), count)
+
+
+def segment(name: str) -> str:
+    """A name as one segment of a path; a name from the cluster can not reach another path."""
+    return quote(name, safe="")
+
+
+def _message(text: str) -> str:
+    try:
+        return str(json.loads(text).get("message", ""))
+    except (ValueError, AttributeError):
+        return text[:200]

@@ -1,0 +1,68 @@
+"""Events on objects, at most one for each object and reason."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections import OrderedDict
+from datetime import UTC, datetime
+
+from autoslicer.cluster import paths
+from autoslicer.cluster.client import Client
+from autoslicer.core import names
+from autoslicer.core.actions import Report
+
+REMEMBERED = 50_000
+"""objects and reasons that are remembered; the oldest go first"""
+MESSAGE_LIMIT = 1024
+"""the longest note that the API server takes"""
+_API_VERSIONS = {"Pod": "v1", "Node": "v1"}
+_PLACE_OF_CLUSTER_SCOPED = "default"
+"""Kubernetes keeps the events of objects without a namespace there"""
+
+
+class Recorder:
+    """Posts events; what was said once about an object is not said again while this process lives."""
+
+    def __init__(self, client: Client, instance: str = "") -> None:
+        self._client = client
+        self._instance = instance or socket.gethostname()
+        self._said: OrderedDict[tuple[str, str], None] = OrderedDict()
+
+    async def report(self, action: Report) -> None:
+        """Post the event, unless it was posted before."""
+        key = (action.uid or f"{action.kind}/{action.namespace}/{action.name}", action.reason)
+        if key in self._said:
+            return
+        self._said[key] = None
+        if len(self._said) > REMEMBERED:
+            self._said.popitem(last=False)
+        namespace = action.namespace or _PLACE_OF_CLUSTER_SCOPED
+        await self._client.create(paths.events(namespace), self._event(action, namespace))
+
+    def _event(self, action: Report, namespace: str) -> dict[str, object]:
+        now = time.time_ns()
+        return {
+            "apiVersion": "events.k8s.io/v1",
+            "kind": "Event",
+            "metadata": {"name": f"{action.name[:200]}.{now:x}", "namespace": namespace},
+            "eventTime": _micro_time(now / 1e9),
+            "reportingController": f"{names.GROUP}/controller",
+            "reportingInstance": self._instance[:128],
+            "action": "Plan" if action.kind == "Pod" else "Reshape",
+            "type": action.type,
+            "reason": action.reason,
+            "note": action.message[:MESSAGE_LIMIT],
+            "regarding": {
+                "apiVersion": _API_VERSIONS.get(action.kind, names.API_VERSION),
+                "kind": action.kind,
+                "name": action.name,
+                "uid": action.uid,
+                **({"namespace": action.namespace} if action.namespace else {}),
+            },
+        }
+
+
+def _micro_time(at: float) -> str:
+    """RFC 3339 with exactly six digits of a fraction, as MicroTime has it."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,0 +1,179 @@
+"""Carries out the core's actions on the cluster, each under its precondition; the only place that writes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from autoslicer.cluster import documents, paths
+from autoslicer.cluster.cache import Cache
+from autoslicer.cluster.client import Client, Object, RefusedError
+from autoslicer.cluster.events import Recorder
+from autoslicer.core import configs, names
+from autoslicer.core.actions import (
+    Action,
+    AddTaint,
+    CreateChange,
+    DeleteChange,
+    PolicyStatus,
+    Publish,
+    RemoveTaint,
+    Report,
+    SetConfig,
+    TouchPod,
+    WakeAt,
+    WriteChangeStatus,
+)
+from autoslicer.core.rows import ConfigEntry
+
+CONFIG_MAP_LIMIT = 1024 * 1024
+"""bytes; the API server takes no larger ConfigMap"""
+_ATTEMPTS = 5
+CONFIG_KEY = "config.yaml"
+
+
+class PublishError(Exception):
+    """The ConfigMap cannot take the configs; the message says why."""
+
+
+class Writer:
+    """Carries out actions; what the API server returns goes into the cache at once."""
+
+    def __init__(self, client: Client, cache: Cache, recorder: Recorder) -> None:
+        self._client, self._cache, self._recorder = client, cache, recorder
+
+    async def carry_out(self, actions: Sequence[Action], now: float) -> None:
+        """Do all actions in order; the rest is dropped at the first that fails.
+
+        Raises:
+            RefusedError: the API server refused one; `conflict` is set where a precondition did not hold.
+            UnreachableError: it did not answer.
+            PublishError: the ConfigMap cannot take the configs.
+        """
+        for action in actions:
+            await self._one(action, now)
+
+    async def _one(self, action: Action, now: float) -> None:
+        match action:
+            case WakeAt():
+                pass
+            case CreateChange():
+                await self._create(action)
+            case DeleteChange():
+                await self._delete(action)
+            case WriteChangeStatus():
+                await self._status(action)
+            case AddTaint():
+                taint = {"key": names.TAINT, "value": action.value, "effect": "NoSchedule"}
+                await self._taints(action.node, action.resource_version, taint)
+            case RemoveTaint():
+                await self._taints(action.node, action.resource_version, None)
+            case SetConfig():
+                await self._set_config(action)
+            case Publish():
+                await self._publish(action)
+            case TouchPod():
+                body = {"metadata": {"annotations": {action.annotation: action.value}}}
+                self._cache.pods.observe(
+                    await self._client.patch(paths.pod(action.namespace, action.name), body)
+                )
+            case Report():
+                await self._recorder.report(action)
+            case PolicyStatus():
+                await self._policy_status(action, now)
+
+    async def _create(self, action: CreateChange) -> None:
+        try:
+            made = await self._client.create(
+                paths.CHANGES, documents.change(action.change, action.change.node_uid)
+            )
+        except RefusedError as error:
+            if error.status != 409:
+                raise
+            return
+        self._cache.changes.observe(made)
+
+    async def _delete(self, action: DeleteChange) -> None:
+        try:
+            await self._client.delete(paths.one(paths.CHANGES, action.name), uid=action.uid)
+        except RefusedError as error:
+            if not error.conflict:
+                raise
+
+    async def _status(self, action: WriteChangeStatus) -> None:
+        body = {
+            "metadata": {"resourceVersion": action.resource_version},
+            "status": documents.change_status(action.status),
+        }
+        path = f"{paths.one(paths.CHANGES, action.name)}/status"
+        self._cache.changes.observe(await self._client.patch(path, body))
+
+    async def _taints(self, node: str, version: str, taint: Object | None) -> None:
+        """Write the whole list of taints, with ours replaced; refused unless the node is as it was seen."""
+        path = paths.one(paths.NODES, node)
+        present = await self._client.get(path)
+        if present["metadata"]["resourceVersion"] != version:
+            raise RefusedError(409, f"node {node} has changed")
+        others = [found for found in present["spec"].get("taints") or [] if found.get("key") != names.TAINT]
+        wanted = others if taint is None else [*others, taint]
+        body = {"metadata": {"resourceVersion": version}, "spec": {"taints": wanted or None}}
+        self._cache.nodes.observe(await self._client.patch(path, body))
+
+    async def _set_config(self, action: SetConfig) -> None:
+        body = {
+            "metadata": {
+                "resourceVersion": action.resource_version,
+                "labels": {names.MIG_CONFIG: action.config, names.MIG_CONFIG_STATE: "pending"},
+                "annotations": {names.APPLIED_CONFIG: action.config},
+            }
+        }
+        self._cache.nodes.observe(await self._client.patch(paths.one(paths.NODES, action.node), body))
+
+    async def _publish(self, action: Publish) -> None:
+        path = paths.one(paths.config_maps(action.namespace), action.name)
+        for _ in range(_ATTEMPTS):
+            present = await self._client.get(path)
+            text = _with(present, action.configs)
+            if text is None:
+                return
+            data = {**(present.get("data") or {}), CONFIG_KEY: text}
+            try:
+                await self._client.update(path, {**present, "data": data})
+            except RefusedError as error:
+                if error.status != 409:
+                    raise
+            else:
+                return
+        raise RefusedError(409, f"ConfigMap {action.namespace}/{action.name} keeps changing")
+
+    async def _policy_status(self, action: PolicyStatus, now: float) -> None:
+        present = self._cache.policy_object(action.name)
+        wanted = documents.policy_status(action, now)
+        if present is None or documents.same_policy_status(present.get("status") or {}, wanted):
+            return
+        path = f"{paths.one(paths.POLICIES, action.name)}/status"
+        self._cache.apply_policy("MODIFIED", await self._client.patch(path, {"status": wanted}))
+
+
+def _with(config_map: Object, wanted: Mapping[str, tuple[ConfigEntry, ...]]) -> str | None:
+    """The file with the missing configs added; None where none is missing. What is there stays.
+
+    Raises:
+        PublishError: the file cannot be read, has another content under a name, or would get too large.
+    """
+    metadata = config_map["metadata"]
+    name = f"{metadata['namespace']}/{metadata['name']}"
+    try:
+        present = configs.parse((config_map.get("data") or {}).get(CONFIG_KEY, ""))
+    except ValueError as error:
+        raise PublishError(f"ConfigMap {name} is not a file that mig-parted accepts: {error}") from None
+    taken = sorted(key for key, entries in wanted.items() if present.get(key, entries) != entries)
+    if taken:
+        raise PublishError(f"ConfigMap {name} has another content under the name {taken[0]}")
+    if all(key in present for key in wanted):
+        return None
+    text = configs.render({**present, **wanted})
+    if len(text.encode()) >= CONFIG_MAP_LIMIT:
+        raise PublishError(
+            f"ConfigMap {name} would pass {CONFIG_MAP_LIMIT} bytes; remove configs that no node uses"
+        )
+    return text

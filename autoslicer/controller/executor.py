@@ -1,0 +1,166 @@
+"""Carries every live change on, each in a task of its own, so that one bad node never holds another up."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import Mapping
+
+import structlog
+
+from autoslicer.cluster.cache import Cache, same_but_for_version
+from autoslicer.cluster.client import Client, RefusedError, UnreachableError
+from autoslicer.cluster.observer import look
+from autoslicer.cluster.writer import PublishError, Writer
+from autoslicer.core.actions import Action, WakeAt, WriteChangeStatus
+from autoslicer.core.phases import Phase, live, phase
+from autoslicer.core.plan import Verdict
+from autoslicer.core.policy import Policy
+from autoslicer.core.progress import Observation, Timing, advance, needs_fresh, sight
+from autoslicer.core.reading import Row
+from autoslicer.core.rows import (
+    ChangeStatus,
+    ConfigMapRow,
+    MigNodeRow,
+    NodeRow,
+    PodRow,
+    ReconfigurationRow,
+    ResourceSliceRow,
+)
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0
+"""seconds between attempts when the API server does not answer; doubled, with jitter"""
+
+log = structlog.get_logger("autoslicer.executor")
+
+
+class Executor:
+    """One task for each live change in the cache."""
+
+    def __init__(self, client: Client, cache: Cache, writer: Writer, timing: Timing) -> None:
+        self._client, self._cache, self._writer, self._timing = client, cache, writer, timing
+        self._holds: Mapping[str, Verdict] = {}
+        self._decided: frozenset[str] = frozenset()
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._pokes: dict[str, asyncio.Event] = {}
+        cache.listen(self._hear)
+
+    def follow(self, holds: Mapping[str, Verdict], decided: frozenset[str]) -> None:
+        """Take over what the last cycle said of Waiting changes, and start a task for each new change.
+
+        Args:
+            holds: why a Waiting change may not start.
+            decided: the changes that this cycle knew; others wait for the next one.
+        """
+        self._holds, self._decided = holds, decided
+        for name, change in self._cache.changes.rows.items():
+            if live(change) and name not in self._tasks:
+                self._pokes[name] = asyncio.Event()
+                self._tasks[name] = asyncio.create_task(self._carry_on(name), name=f"change {name}")
+        for poke in self._pokes.values():
+            poke.set()
+
+    async def stop(self) -> None:
+        """Cancel every task; the objects know where each change stands."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _carry_on(self, name: str) -> None:
+        sightings: tuple[float, ...] = ()
+        pause, stale = FIRST_PAUSE, False
+        try:
+            while (change := self._cache.changes.rows.get(name)) is not None and live(change):
+                self._pokes[name].clear()
+                if not self._ripe(change):
+                    await self._pokes[name].wait()
+                    continue
+                try:
+                    sightings, again = await self._step(change, sightings, stale)
+                    pause, stale = FIRST_PAUSE, False
+                except RefusedError as error:
+                    if not error.conflict:
+                        log.warning("a write was refused", change=name, error=str(error))
+                    stale, again = True, pause * random.uniform(0.5, 1.0)
+                    pause = min(pause * 2, LONGEST_PAUSE)
+                except (UnreachableError, PublishError) as error:
+                    log.warning("a step failed and is tried again", change=name, error=str(error))
+                    await asyncio.sleep(pause * random.uniform(0.5, 1.0))
+                    pause = min(pause * 2, LONGEST_PAUSE)
+                    continue
+                await self._wait(name, again)
+        except Exception:
+            log.exception("a change cannot be carried on", change=name)
+            raise
+        finally:
+            self._tasks.pop(name, None)
+            self._pokes.pop(name, None)
+
+    async def _step(
+        self, change: ReconfigurationRow, sightings: tuple[float, ...], stale: bool
+    ) -> tuple[tuple[float, ...], float | None]:
+        """One observation and what follows from it.
+
+        Returns:
+            The sightings, and in how many seconds to look again although nothing changes (None: not at all).
+        """
+        hold = self._holds.get(change.name)
+        fresh = stale or needs_fresh(change, hold)
+        snapshot = await look(self._client, self._cache, change) if fresh else self._cache.snapshot()
+        now = time.time()
+        observation = Observation(snapshot, fresh, hold, sightings)
+        sightings = sight(sightings, change, observation, now)
+        seen = Observation(snapshot, fresh, hold, sightings)
+        status, actions = advance(change, seen, now, self._timing)
+        await self._writer.carry_out(actions, now)
+        if status == change.status:
+            return sightings, _until(actions, now)
+        if status.phase != change.status.phase:
+            log.info("step", change=change.name, phase=status.phase, message=status.steps[-1].message)
+        await self._writer.carry_out([WriteChangeStatus(change.name, change.resource_version, status)], now)
+        return sightings, 0.0 if _moved(change.status, status) else _until(actions, now)
+
+    def _ripe(self, change: ReconfigurationRow) -> bool:
+        """A Waiting change goes no further before a cycle has judged it."""
+        return phase(change) is not Phase.WAITING or change.name in self._decided
+
+    async def _wait(self, name: str, seconds: float | None) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._pokes[name].wait(), seconds)
+
+    def _hear(self, old: Row | None, new: Row | None) -> None:
+        """Wake the tasks that a change of the cluster concerns."""
+        row = new if new is not None else old
+        if row is None or same_but_for_version(old, new):
+            return
+        for name, poke in self._pokes.items():
+            change = self._cache.changes.rows.get(name)
+            if change is None or _concerns(row, change):
+                poke.set()
+
+
+def _concerns(row: Row, change: ReconfigurationRow) -> bool:
+    match row:
+        case NodeRow() | MigNodeRow():
+            return row.name == change.node
+        case PodRow():
+            return row.node == change.node or row.key in change.serves
+        case ReconfigurationRow():
+            return row.name == change.name
+        case ResourceSliceRow():
+            return row.node in ("", change.node)
+        case ConfigMapRow() | Policy():
+            return True
+
+
+def _until(actions: tuple[Action, ...], now: float) -> float | None:
+    times = [action.at for action in actions if isinstance(action, WakeAt)]
+    return max(0.0, min(times) - now) if times else None
+
+
+def _moved(old: ChangeStatus, new: ChangeStatus) -> bool:
+    """A phase was entered: the next step may be due at once."""
+    return old.phase != new.phase

@@ -1,0 +1,99 @@
+"""The controller's loop: snapshot, decide, act; only while leading and only on a cache that is fresh."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+import structlog
+
+from autoslicer.cluster.cache import Cache, same_but_for_version
+from autoslicer.cluster.client import RefusedError, UnreachableError
+from autoslicer.cluster.writer import PublishError, Writer
+from autoslicer.controller.batcher import Batcher
+from autoslicer.controller.executor import Executor
+from autoslicer.controller.measures import measure
+from autoslicer.core import names
+from autoslicer.core.actions import Action
+from autoslicer.core.cycle import decide
+from autoslicer.core.idleness import asks_gpu
+from autoslicer.core.planner import Prepared
+from autoslicer.core.reading import Row
+from autoslicer.core.rows import PodRow
+from autoslicer.observability.metrics import Metrics
+
+STALE_SECONDS = 120.0
+"""nothing is decided on a cache that has not heard of the API server for so long"""
+RETRY_SECONDS = 1.0
+
+log = structlog.get_logger("autoslicer.loop")
+
+
+class Loop:
+    """One cycle after the other."""
+
+    def __init__(
+        self, cache: Cache, writer: Writer, executor: Executor, batcher: Batcher, metrics: Metrics
+    ) -> None:
+        self._cache, self._writer, self._executor = cache, writer, executor
+        self._batcher, self._metrics = batcher, metrics
+        self._prepared = Prepared()
+        cache.listen(self._hear)
+
+    async def run(self) -> None:
+        """Run cycles until cancelled."""
+        self._batcher.poke()
+        try:
+            while True:
+                await self._batcher.wait()
+                if not self._cache.synced or self._cache.age > STALE_SECONDS:
+                    await asyncio.sleep(RETRY_SECONDS)
+                    self._batcher.poke()
+                    continue
+                await self._cycle()
+        finally:
+            await self._executor.stop()
+
+    async def _cycle(self) -> None:
+        began = time.monotonic()
+        now = time.time()
+        # 1. the cluster, frozen
+        snapshot = self._cache.snapshot()
+        taken = time.monotonic()
+        # 2. what shall be done; planning may take long and must not hold up the watches
+        decision, self._prepared = await asyncio.to_thread(
+            decide, snapshot, snapshot.policies, now, self._prepared
+        )
+        decided = time.monotonic()
+        # 3. do it
+        await self._act(decision.actions, now)
+        self._executor.follow(decision.holds, frozenset(snapshot.changes))
+        self._batcher.wake_at(decision.wake)
+        spent = {"snapshot": taken - began, "decide": decided - taken, "act": time.monotonic() - decided}
+        measure(self._metrics, snapshot, decision, spent)
+
+    async def _act(self, actions: Sequence[Action], now: float) -> None:
+        """Carry out each action by itself: one that fails holds up no other and is decided anew."""
+        for action in actions:
+            try:
+                await self._writer.carry_out([action], now)
+            except (RefusedError, UnreachableError, PublishError) as error:
+                if not (isinstance(error, RefusedError) and error.conflict):
+                    log.warning("an action failed", action=type(action).__name__, error=str(error))
+                asyncio.get_running_loop().call_later(RETRY_SECONDS, self._batcher.poke)
+
+    def _hear(self, old: Row | None, new: Row | None) -> None:
+        if not same_but_for_version(old, new) and (
+            self._matters(old) or self._matters(new) or old is new is None
+        ):
+            self._batcher.poke()
+
+    def _matters(self, row: Row | None) -> bool:
+        """Pods that neither ask for GPUs nor run beside some change no decision."""
+        if row is None:
+            return False
+        if not isinstance(row, PodRow) or asks_gpu(row):
+            return True
+        node = self._cache.nodes.rows.get(row.node)
+        return node is not None and node.labels.get(names.MIG_CAPABLE) == "true"

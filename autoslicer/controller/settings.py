@@ -1,0 +1,61 @@
+"""The controller's settings: flags of `autoslicer run`, each also as AUTOSLICER_<NAME> in the environment."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+Seconds = Annotated[float, Field(ge=0)]
+
+
+def _namespace() -> str:
+    """The pod's own namespace, else the one of the manifests."""
+    return _POD_NAMESPACE.read_text().strip() if _POD_NAMESPACE.exists() else "autoslicer-system"
+
+
+def _identity() -> str:
+    return f"{os.environ.get('POD_NAME') or socket.gethostname()}-{os.getpid()}"
+
+
+class Settings(BaseSettings):
+    """Everything that can be set; times in seconds."""
+
+    model_config = SettingsConfigDict(env_prefix="AUTOSLICER_", extra="ignore")
+
+    kubeconfig: str = ""
+    context: str = ""
+    namespace: str = Field(default_factory=_namespace)
+    identity: str = Field(default_factory=_identity)
+    metrics_address: str = ":8080"
+    log_format: Literal["text", "json"] = "text"
+    idle_confirm_seconds: Seconds = 1.0
+    publish_settle_seconds: Seconds = 5.0
+    lease_duration_seconds: float = 15.0
+    renew_deadline_seconds: float = 10.0
+    retry_period_seconds: float = 2.0
+
+    @field_validator("metrics_address")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        listen_on(value)
+        return value
+
+
+def listen_on(address: str) -> tuple[str, int]:
+    """Host and port of an address such as `:8080` (every interface) or `127.0.0.1:0` (any free port).
+
+    Raises:
+        ValueError: it is none.
+    """
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise ValueError(
+            f"{address!r} is no address to listen on; it should read like :8080 or 127.0.0.1:8080"
+        )
+    return host.strip("[]") or "0.0.0.0", int(port)
