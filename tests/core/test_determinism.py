@@ -10,7 +10,7 @@ import sys
 
 from autoslicer.core.digest import digest
 from autoslicer.core.snapshot import read
-from tests.build import dump, node, pod
+from tests.build import Builder, dump, node, pod
 from tests.core.scenes import everything
 
 PRINT_PLAN = """
@@ -55,7 +55,7 @@ def test_the_digest_ignores_bookkeeping() -> None:
     base = node("a").gpus(1).config("all-7g.80gb")
     waiting = pod("ns/w").wants({"1g.10gb": 1})
 
-    def of(*objects):  # type: ignore[no-untyped-def]
+    def of(*objects: Builder) -> str:
         return digest(read(dump(*objects)))
 
     same = of(base, waiting)

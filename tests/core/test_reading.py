@@ -46,7 +46,7 @@ def test_a_policys_fields_are_read() -> None:
         .set("spec.trigger.pendingSeconds", 5)
     )
     found = reading.policy(made.raw)
-    assert (found.allowed_profiles, found.denied_profiles) == ({"1g.10gb"}, {"7g.80gb"})
+    assert (found.allowed_profiles, found.denied_profiles) == (frozenset({"1g.10gb"}), frozenset({"7g.80gb"}))
     assert (found.allow_mode_change, found.suspend, found.min_benefit, found.pending_seconds) == (
         True,
         True,
