@@ -15,8 +15,10 @@ def matches(selector: Iterable[Requirement], labels: Mapping[str, str]) -> bool:
 def meets(requirement: Requirement, labels: Mapping[str, str]) -> bool:
     """One requirement is met, by the rules of apimachinery's `labels.Requirement.Matches`.
 
-    >>> meets(Requirement("zone", "NotIn", ("a",)), {}), meets(Requirement("cpus", "Gt", ("8",)), {"cpus":
-    "9"}) (True, True)
+    >>> meets(Requirement("zone", "NotIn", ("a",)), {})
+    True
+    >>> meets(Requirement("cpus", "Gt", ("8",)), {"cpus": "9"})
+    True
     """
     value = labels.get(requirement.key)
     match requirement.operator:
