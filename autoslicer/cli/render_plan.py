@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 FEW = 3
 """names shown as examples where not all are asked for"""
-GROUPS = 8
-"""groups of refusals shown where not all are asked for"""
 _ORDER = {reason: place for place, reason in enumerate(Reason)}
 
 
@@ -68,27 +66,24 @@ def _served(console: Console, plan: Plan) -> None:
 
 
 def _verdicts(console: Console, title: str, noun: str, verdicts: Sequence[Verdict], *, wide: bool) -> None:
+    """Verdicts of one reason together; `wide` tells every message, else one stands for all of them."""
     if not verdicts:
         return
     console.print(f"\n{title}")
-    groups = list(_grouped(verdicts))
-    shown = groups if wide else groups[:GROUPS]
-    for same in shown:
+    for same in _grouped(verdicts, by_message=wide):
         names = examples([verdict.name for verdict in same], len(same) if wide else FEW)
         _indented(console, f"{same[0].reason} ({number(len(same), noun)}): {names}", indent=2, style="yellow")
-        _indented(console, same[0].message)
-    if len(shown) < len(groups):
-        rest = sum(len(same) for same in groups[len(shown) :])
-        console.print(f"  and {number(rest, noun)} for other reasons (-o wide shows them)")
+        alike = len({verdict.message for verdict in same}) == 1
+        _indented(console, same[0].message if alike else f"{same[0].name}: {same[0].message}")
 
 
-def _grouped(verdicts: Sequence[Verdict]) -> Iterator[list[Verdict]]:
-    """Verdicts of one reason and message together: reasons in the enum's order, larger groups first."""
+def _grouped(verdicts: Sequence[Verdict], *, by_message: bool) -> Iterator[list[Verdict]]:
+    """Groups in the order of the reasons, larger ones first; each sorted by name."""
     groups: dict[tuple[Reason, str], list[Verdict]] = {}
-    for verdict in verdicts:
-        groups.setdefault((verdict.reason, verdict.message), []).append(verdict)
-    keys = sorted(groups, key=lambda key: (_ORDER[key[0]], -len(groups[key]), key[1]))
-    yield from (sorted(groups[key], key=lambda verdict: verdict.name) for key in keys)
+    for verdict in sorted(verdicts, key=lambda verdict: verdict.name):
+        groups.setdefault((verdict.reason, verdict.message if by_message else ""), []).append(verdict)
+    for key in sorted(groups, key=lambda key: (_ORDER[key[0]], -len(groups[key]), key[1])):
+        yield groups[key]
 
 
 def _quality(plan: Plan) -> Iterator[str]:
