@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,6 +11,8 @@ from autoslicer.core import times
 _NAME = re.compile(r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?)?")
 """DNS subdomains, and the empty namespace"""
 _LONGEST_LABEL = 63
+YEAR = 365 * 24 * 3600
+"""in seconds: the longest duration that the schema of a policy allows"""
 _NAMES = {
     dict: "an object",
     list: "a list",
@@ -99,12 +100,12 @@ class Fields:
         return value
 
     def duration(self, key: str, default: float) -> float:
-        """A finite number of seconds that is not negative."""
+        """A number of seconds that is not negative, nor longer than a year."""
         value = self.values.get(key)
         if value is None:
             return default
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-            raise self.wrong(key, "a number of seconds, at least 0")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= YEAR:
+            raise self.wrong(key, f"a number of seconds from 0 to {YEAR}")
         return value
 
     def flag(self, key: str, default: bool = False) -> bool:
