@@ -1,4 +1,4 @@
-"""The commands that take no input: `crds`, `version`, and `run`, which starts the controller."""
+"""The commands that take no input: `crds` and `version`."""
 
 from __future__ import annotations
 

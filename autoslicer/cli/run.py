@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 import typer
@@ -39,7 +40,8 @@ def run(
     try:
         settings = Settings(**flags)
     except ValidationError as error:
-        raise BadInputError("\n".join(_sentence(dict(problem)) for problem in error.errors())) from None
+        sentences = (_sentence(str(problem["loc"][0]), problem["msg"], given) for problem in error.errors())
+        raise BadInputError("\n".join(sentences)) from None
     configure(settings.log_format)
     shell = Shell(settings)
     shell.run()
@@ -47,7 +49,8 @@ def run(
         raise CommandError("the controller ended by itself; the log says why")
 
 
-def _sentence(problem: dict[str, Any]) -> str:
-    name = str(problem["loc"][0])
-    message = str(problem["msg"]).removeprefix("Value error, ")
-    return f"--{name.replace('_', '-')} (or AUTOSLICER_{name.upper()}): {message}"
+def _sentence(name: str, message: str, flags: Iterable[str]) -> str:
+    """What is wrong with a setting, under the names that a user can give it."""
+    variable = f"AUTOSLICER_{name.upper()}"
+    called = f"--{name.replace('_', '-')} or {variable}" if name in flags else variable
+    return f"{called}: {message.removeprefix('Value error, ')}"

@@ -62,6 +62,38 @@ def test_wrong_usage_is_one_sentence(autoslicer: Command, arguments: list[str], 
     assert named in ended.sentence
 
 
+@pytest.mark.parametrize(
+    ("arguments", "environment", "sentence"),
+    [
+        (
+            ["--log-format", "xml"],
+            {},
+            "--log-format or AUTOSLICER_LOG_FORMAT: Input should be 'text' or 'json'",
+        ),
+        (
+            ["--metrics-address", "8080"],
+            {},
+            "--metrics-address or AUTOSLICER_METRICS_ADDRESS: '8080' is no address",
+        ),
+        ([], {"AUTOSLICER_LOG_FORMAT": "xml"}, "--log-format or AUTOSLICER_LOG_FORMAT: "),
+        ([], {"AUTOSLICER_IDLE_CONFIRM_SECONDS": "-1"}, "AUTOSLICER_IDLE_CONFIRM_SECONDS: "),
+    ],
+)
+def test_run_refuses_a_wrong_setting(
+    autoslicer: Command,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    environment: dict[str, str],
+    sentence: str,
+) -> None:
+    """The controller does not start with a setting that is wrong; flag and variable are both named."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    ended = autoslicer("run", *arguments)
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.sentence.startswith(sentence)
+
+
 def test_closed_pipe_gives_no_traceback() -> None:
     """`autoslicer ... | head` ends quietly when the reader goes away."""
     reader, writer = os.pipe()
