@@ -9,6 +9,8 @@ import typer
 
 from autoslicer.cli.failures import ExitCode
 from autoslicer.cli.main import app
+from autoslicer.controller.settings import Settings
+from autoslicer.core.reading.predicates import UNKNOWN_PREDICATES
 from tests.build import dump, node, pod
 from tests.cli.conftest import Command
 
@@ -38,3 +40,19 @@ def test_every_command_and_exit_code_is_documented() -> None:
     assert commands == documented
     codes = {int(code) for code in re.findall(r"^\| (\d+) \|", page, flags=re.MULTILINE)}
     assert codes == set(ExitCode)
+
+
+def test_every_setting_without_a_flag_is_documented() -> None:
+    """docs/cli.md lists each variable of the controller that has no flag, with its default."""
+    page = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    table = dict(re.findall(r"^\| `AUTOSLICER_([A-Z_]+)` \| ([\d.]+) \|", page, flags=re.MULTILINE))
+    settings = {name.upper(): field.default for name, field in Settings.model_fields.items()}
+    numbers = {name: default for name, default in settings.items() if isinstance(default, int | float)}
+    assert {name: float(default) for name, default in table.items()} == numbers
+
+
+def test_every_predicate_that_is_not_modelled_is_documented() -> None:
+    """Who reads UnknownPredicate finds in docs/limits.md what it may be, and nothing else."""
+    page = (ROOT / "docs" / "limits.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^  \| (`.+?`) \|", page, flags=re.MULTILINE)
+    assert [name for row in rows for name in re.findall(r"`(\w+)`", row)] == list(UNKNOWN_PREDICATES)
