@@ -21,21 +21,25 @@ def mig_manager(snapshot: Snapshot, node: str) -> PodRow | None:
         for pod in snapshot.tenants.get(node, ())
         if pod.app == names.MIG_MANAGER_APP and pod.node and not pod.terminating
     ]
-    trusted = {policy.config_map[0] for policy in snapshot.policies.values()}.union(_USUAL_NAMESPACES)
-    first = [pod for pod in found if pod.namespace in trusted] or found
+    first = [pod for pod in found if pod.namespace in _trusted(snapshot)] or found
     if len({pod.namespace for pod in first}) != 1:
         return None
     return max(first, key=lambda pod: (pod.ready, pod.created, pod.name))
 
 
-def namespace(snapshot: Snapshot, node: str) -> str:
-    """The operator's namespace, as far as this node shows it."""
+def _trusted(snapshot: Snapshot) -> frozenset[str]:
+    named = (policy.config_map[0] for policy in snapshot.policies.values())
+    return frozenset((*named, *_USUAL_NAMESPACES))
+
+
+def namespaces(snapshot: Snapshot, node: str) -> frozenset[str]:
+    """The operator's namespace, or where the node has no mig-manager all that it may be."""
     pod = mig_manager(snapshot, node)
-    return names.DEFAULT_OPERATOR_NAMESPACE if pod is None else pod.namespace
+    return _trusted(snapshot) if pod is None else frozenset({pod.namespace})
 
 
 def is_operators(snapshot: Snapshot, pod: PodRow) -> bool:
     """The pod is one of the operator's own: mig-manager, or of a DaemonSet in the operator's namespace."""
     if pod == mig_manager(snapshot, pod.node):
         return True
-    return pod.daemon and pod.namespace == namespace(snapshot, pod.node)
+    return pod.daemon and pod.namespace in namespaces(snapshot, pod.node)

@@ -170,11 +170,11 @@ def _entries(snapshot: Snapshot, node: NodeRow, name: str) -> Iterator[tuple[Con
     A ConfigMap in any other namespace is a tenant's and is never believed.
     """
     pod = gpu_operator.mig_manager(snapshot, node.name)
-    namespace = gpu_operator.namespace(snapshot, node.name)
+    believed = gpu_operator.namespaces(snapshot, node.name)
     held = {
         key: row.configs[name]
         for key, row in snapshot.config_maps.items()
-        if key[0] == namespace and row.configs is not None and name in row.configs
+        if key[0] in believed and row.configs is not None and name in row.configs
     }
     mounted = None if pod is None else held.get((pod.namespace, pod.config_map))
     if mounted is not None:

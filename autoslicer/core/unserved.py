@@ -116,7 +116,9 @@ class _Search:
         """Why this node, which could hold the pod, cannot come to offer its slices."""
         policy, assessment = self._posed.policies.get(name), self._posed.assessments.get(name)
         if assessment is None or policy is None:
-            return _Why(Reason.OutOfCapacity, f"{name}, which no policy governs, has no free slices for it")
+            closed = fitting.closed(self._rows[name])
+            what = closed.message if closed else "it has too few free slices, and no policy governs it"
+            return _Why(Reason.OutOfCapacity, f"{name}: {what}")
         if (refusal := assessment.refusal) is not None:
             reason = Reason.PolicyForbids if refusal.reason in _FORBIDDEN else Reason.OutOfCapacity
             return _Why(reason, f"{name} may not change ({refusal.reason})")

@@ -155,6 +155,16 @@ def test_a_tenants_mig_manager_is_not_believed() -> None:
     assert may_change(IDLE, elsewhere, own)
 
 
+def test_the_operators_pods_are_known_while_mig_manager_restarts() -> None:
+    """Without its pod there, its usual namespaces and those that a policy names are the operator's."""
+    monitor = pod("nvidia-gpu-operator/dcgm").daemon().set("spec.runtimeClassName", "nvidia").on("a")
+    assert may_change(IDLE, monitor)
+    other = pod("gpus/dcgm").daemon().set("spec.runtimeClassName", "nvidia").on("a")
+    assert not may_change(IDLE, other, policy())
+    named = policy().set("spec.layouts", {"configMap": {"namespace": "gpus", "name": "c"}})
+    assert may_change(IDLE, other, named)
+
+
 def test_of_several_reasons_the_first_is_told() -> None:
     """The order is that of the enum."""
     marked = IDLE.cordoned().not_ready().annotations({"hami.io/x": "1"})
