@@ -14,7 +14,7 @@ def bar(geometry: Geometry, layout: Counts | None) -> str:
 
     >>> from solver.geometry import by_product
     >>> bar(by_product("NVIDIA-H100-80GB-HBM3"), (("1g.10gb", 3), ("3g.40gb", 1)))
-    '|1g |1g |1g |   |    3g.40gb    |'
+    '|    3g.40gb    |1g |1g |1g |   |'
     """
     if layout is None:
         return f"|{'MIG mode is off':^{geometry.memory_slices * UNIT - 1}}|"
