@@ -1,6 +1,8 @@
 """What README and docs say of the command line is what it does."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,9 +27,24 @@ def test_the_readmes_plan_is_a_real_one(autoslicer: Command, saved: Callable[[An
     configs = {"gpu-a": "all-7g.80gb", "gpu-b": "all-7g.80gb", "gpu-c": "all-1g.10gb"}
     nodes = [node(name).gpus(2).config(config) for name, config in configs.items()]
     shown = autoslicer("plan", "-f", saved(dump(*nodes, *pods))).out
-    blocks = re.findall(r"```\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL)
-    (example,) = [block for block in blocks if "Reshapes, in the order" in block]
+    (example,) = [block for block in _blocks() if "Reshapes, in the order" in block]
     assert shown.startswith(example)
+
+
+def test_the_readmes_story_is_the_demos() -> None:
+    """What the README shows of `make demo` is what it tells, line by line and in order."""
+    (example,) = [block for block in _blocks() if "The plan: " in block]
+    told = subprocess.run(
+        [sys.executable, "-m", "simulations.demo"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    rest = iter(told.stdout.splitlines())
+    missing = [line for line in example.splitlines() if line != "  ..." and line not in rest]
+    assert missing == []
+
+
+def _blocks() -> list[str]:
+    """The fenced blocks of the README."""
+    return re.findall(r"```\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL)
 
 
 def test_every_command_and_exit_code_is_documented() -> None:
