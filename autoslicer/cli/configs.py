@@ -24,7 +24,7 @@ KEY = "config.yaml"
 CLUSTER_POLICIES = "/apis/nvidia.com/v1/clusterpolicies"
 FEW = 3
 
-configs = typer.Typer(help="The ConfigMap with our mig-parted configs.", no_args_is_help=True)
+configs = typer.Typer(help="The ConfigMap with our mig-parted configs.")
 
 
 @configs.callback()

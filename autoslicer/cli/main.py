@@ -14,6 +14,7 @@ from autoslicer.cli.failures import ClosedPipeError, CommandError, ExitCode
 app = typer.Typer(
     help="Scheduler-aware autoscaling of NVIDIA MIG layouts for Kubernetes.",
     context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
 app.command()(plan.plan)
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CommandError as failure:
         return _refuse(str(failure), failure.code)
     except typer.TyperException as error:
-        return _refuse(f"{error.format_message()} (see `{_program()} --help`)", error.exit_code)
+        return _refuse(f"{error.format_message().rstrip('.')} (see `{_program()} --help`)", error.exit_code)
     except typer.Abort:
         return ExitCode.INTERRUPTED
     return int(result or ExitCode.OK)

@@ -22,7 +22,7 @@ def run(
     ] = "",
     log_format: Annotated[str, typer.Option(help="text or json.")] = "",
 ) -> None:
-    """Run the controller until it is told to stop; every option also as AUTOSLICER_<NAME>."""
+    """Run the controller until it is told to stop; every option can also be given as AUTOSLICER_NAME."""
     from pydantic import ValidationError
 
     from autoslicer.controller.settings import Settings

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from autoslicer.cluster import paths
+from autoslicer.cluster.arrivals import Arrivals
 from autoslicer.cluster.client import Client, Object, RefusedError, UnreachableError
 from autoslicer.cluster.reflector import Reflector
 from autoslicer.core import names, reading
@@ -36,7 +37,8 @@ class Cache:
         self, client: Client, relisted: Callable[[str, str], None] = lambda kind, cause: None
     ) -> None:
         self._client = client
-        self._listeners: list[Listener] = []
+        arrivals = Arrivals()
+        self._listeners: list[Listener] = [arrivals.forget]
         self._policies: dict[str, tuple[Policy, Object]] = {}
         self._policies_listed = False
         self._namespaces: dict[str, tuple[Reflector[ConfigMapRow], asyncio.Task[None]]] = {}
@@ -46,7 +48,7 @@ class Cache:
             return Reflector(client, kind, path, read, changed=self._tell, relisted=relisted, **more)
 
         self.nodes: Reflector[NodeRow] = reflector("Node", paths.NODES, reading.node)
-        self.pods: Reflector[PodRow] = reflector("Pod", paths.PODS, reading.pod, keep=_unfinished)
+        self.pods: Reflector[PodRow] = reflector("Pod", paths.PODS, arrivals.pod, keep=_unfinished)
         self.changes: Reflector[ReconfigurationRow] = reflector(
             "MigReconfiguration", paths.CHANGES, reading.change
         )

@@ -36,9 +36,9 @@ class Settings(BaseSettings):
     log_format: Literal["text", "json"] = "text"
     idle_confirm_seconds: Seconds = 1.0
     publish_settle_seconds: Seconds = 5.0
-    lease_duration_seconds: float = 15.0
-    renew_deadline_seconds: float = 10.0
-    retry_period_seconds: float = 2.0
+    lease_duration_seconds: int = 15
+    renew_deadline_seconds: int = 10
+    retry_period_seconds: int = 2
 
     @field_validator("metrics_address")
     @classmethod

@@ -12,7 +12,7 @@ from autoslicer.core.policy import Policy
 from autoslicer.core.reasons import Reason
 from autoslicer.core.rows import PodRow
 from autoslicer.core.snapshot import Snapshot
-from autoslicer.core.windows import closings
+from autoslicer.core.windows import batches
 
 SCHEDULERS = frozenset({"default-scheduler"})
 """the schedulers whose rules `fitting` follows"""
@@ -87,21 +87,24 @@ def _no_demand(pod: PodRow, waiting: bool, schedulers: Collection[str], *, nomin
 def ripe_at(pods: Collection[PodRow], policies: Mapping[str, Policy]) -> dict[str, dict[str, float]]:
     """When each pod may cause a change, by its key and by policy (seconds since the epoch).
 
-    That is once it has been unschedulable for the policy's `pendingSeconds` and its batch is complete; see
-    `windows.closings`. Batches are the same for every policy: the smallest windows count.
+    That is once its batch is complete (see `windows.batches`) and all of the batch has been unschedulable for
+    the policy's `pendingSeconds`. Batches are the same for every policy: the smallest windows count.
 
     Args:
         pods: that the scheduler found unschedulable; others have no time.
         policies: by name.
     """
     since = {pod.key: pod.unschedulable_since for pod in pods}
-    complete = closings(
+    batch = batches(
         (at for at in since.values() if at is not None),
         idle=min((policy.batch_idle_seconds for policy in policies.values()), default=0.0),
         longest=min((policy.batch_max_seconds for policy in policies.values()), default=0.0),
     )
     return {
-        key: {name: max(at + policy.pending_seconds, complete[at]) for name, policy in policies.items()}
+        key: {
+            name: max(batch[at].last + policy.pending_seconds, batch[at].closes)
+            for name, policy in policies.items()
+        }
         for key, at in since.items()
         if at is not None
     }

@@ -1,7 +1,8 @@
 """A real Kubernetes control plane with the real mig-manager, without containers and without a GPU.
 
 Real, built from Go modules (`tools.py`): etcd, kube-apiserver, kube-scheduler, kube-controller-manager,
-kubectl, nvidia-mig-manager, nvidia-mig-parted. Played, each in a small module that lists its duties (`played.py` names them): the
+kubectl, nvidia-mig-manager, nvidia-mig-parted. Played, each in a small module that lists its duties
+(`played.py` names them): the
 kubelets, the GPUs behind a
 `libnvidia-ml.so.1`, the device plugin with GPU feature discovery, the GPU Operator's labeller.
 

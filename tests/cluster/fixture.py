@@ -275,6 +275,10 @@ class Cluster:
         assert not self.played.errors, self.played.errors[0]
         self.fresh_namespace()
 
+    def serves(self, path: str) -> bool:
+        """The API server knows this resource: a new one takes a moment after it is established."""
+        return self._exists(path)
+
     def describe(self, node: str = "") -> str:
         """Everything that helps to see why something did not happen."""
         lines = [f"directory {self.directory}"]
@@ -323,7 +327,8 @@ class Cluster:
         try:
             self.api.get(path)
         except ApiError as error:
-            if error.status == 404:
+            # 429: the storage of a new resource is being made
+            if error.status in (404, 429):
                 return False
             raise
         return True

@@ -251,14 +251,14 @@ class _Locked:
 
 
 def parted(gpus: Gpus, script: Path) -> Path:
-    """A command like mig-parted that runs the real one in a mount namespace with the node's /proc and /sys."""
+    """A command like mig-parted that runs the real one in a namespace with the node's /proc and /sys."""
     script.write_text(
         f"""#!/bin/bash
 export NODE={gpus.directory} REAL={tools.path("nvidia-mig-parted")} LIBRARY={tools.library().parent}
 exec unshare $([ "$(id -u)" = 0 ] && echo -m || echo -Urm) --propagation private bash -ec '
   mount --bind "$NODE/pci" /sys/bus/pci/devices
-  if [ -e /proc/modules ]; then mount --bind "$NODE/proc/modules" /proc/modules; else mount --bind
-  "$NODE/proc" /proc; fi
+  modules=/proc/modules; [ -e $modules ] || modules=/proc
+  mount --bind "$NODE$modules" $modules
   export LD_LIBRARY_PATH="$LIBRARY" FAKE_NVML_DIR="$NODE"; exec "$REAL" "$@"' sh "$@"
 """
     )

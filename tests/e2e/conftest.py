@@ -1,0 +1,23 @@
+"""What an end-to-end test starts from: our resources and rights, and a controller to start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cluster.fixture import Cluster
+from tests.e2e.controller import Controller, install
+
+
+@pytest.fixture(scope="session")
+def installed(running_cluster: Cluster) -> None:
+    install(running_cluster)
+
+
+@pytest.fixture
+def controller(installed: None, cluster: Cluster) -> Iterator[Controller]:
+    """A controller with short waits that is not started yet; it is killed before the cluster is emptied."""
+    controller = Controller(cluster, {"AUTOSLICER_PUBLISH_SETTLE_SECONDS": "0.5"})
+    yield controller
+    controller.kill()

@@ -1,0 +1,116 @@
+"""The controller as a process of its own, with the rights of its manifests and nothing more."""
+
+from __future__ import annotations
+
+import re
+import signal
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.cluster.api import Object
+from tests.cluster.fixture import Cluster
+from tests.cluster.processes import Process
+from tests.cluster.waiting import until
+
+DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
+NAMESPACE = "autoslicer-system"
+CHANGES = "/apis/autoslicer.dev/v1alpha1/migreconfigurations"
+POLICIES = "/apis/autoslicer.dev/v1alpha1/migautoscalingpolicies"
+FAST = {
+    "AUTOSLICER_LEASE_DURATION_SECONDS": "3",
+    "AUTOSLICER_RENEW_DEADLINE_SECONDS": "2",
+    "AUTOSLICER_RETRY_PERIOD_SECONDS": "1",
+}
+
+
+def install(cluster: Cluster) -> None:
+    """Apply the CRDs and the rights from the manifests that users apply."""
+    cluster.control_plane.apply(DEPLOY / "crds", DEPLOY / "namespace.yaml", DEPLOY / "serviceaccount.yaml")
+    cluster.control_plane.apply(*sorted(DEPLOY.glob("rbac-*.yaml")))
+    for path in (CHANGES, POLICIES):
+        until(lambda path=path: cluster.serves(path), 10, lambda path=path: f"{path} is not served")  # type: ignore[misc]
+
+
+class Controller:
+    """`autoslicer run` against the test cluster."""
+
+    def __init__(self, cluster: Cluster, environment: Mapping[str, str] | None = None) -> None:
+        self.cluster = cluster
+        kubeconfig = cluster.control_plane.service_account(NAMESPACE, "autoslicer")
+        command = [sys.executable, "-m", "autoslicer", "run", f"--kubeconfig={kubeconfig}"]
+        command += ["--metrics-address=127.0.0.1:0", "--log-format=json"]
+        log = cluster.directory / "logs" / f"controller-{id(self):x}.log"
+        self.process = Process("autoslicer", command, log, {**FAST, **(environment or {})})
+        self._read = 0
+
+    def start(self) -> None:
+        """Start it and wait until it leads."""
+        self._read = len(self._text())
+        self.process.start()
+        until(lambda: "leading" in self._text()[self._read :], 30, self.process.tail)
+
+    def kill(self) -> None:
+        """SIGKILL it."""
+        self.process.kill()
+
+    def stop(self) -> int:
+        """SIGTERM it, and return its exit status."""
+        self.process.signal(signal.SIGTERM)
+        return self.process.wait(10)
+
+    def metric(self, name: str, **labels: str) -> float:
+        """The value of one metric now."""
+        wanted = "".join(f'(?=.*{key}="{re.escape(value)}")' for key, value in labels.items())
+        pattern = rf"^autoslicer_{name}(?:\{{{wanted}[^}}]*\}})? ([0-9.e+-]+)$"
+        return sum(float(found) for found in re.findall(pattern, self.get("/metrics"), re.MULTILINE))
+
+    def get(self, path: str) -> str:
+        """What an HTTP endpoint answers."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self._port}{path}", timeout=5) as answer:
+            text: str = answer.read().decode()
+            return text
+
+    @property
+    def _port(self) -> int:
+        return int(re.findall(r'"port": (\d+)', self._text())[-1])
+
+    def _text(self) -> str:
+        return self.process.log.read_text() if self.process.log.exists() else ""
+
+
+def policy(cluster: Cluster, **spec: object) -> None:
+    """Create the policy `default`, by default Auto, budget 100 %, windows of a second and no cooldown."""
+    body = {
+        "apiVersion": "autoslicer.dev/v1alpha1",
+        "kind": "MigAutoscalingPolicy",
+        "metadata": {"name": "default"},
+        "spec": {
+            "nodeSelector": {"matchLabels": {"nvidia.com/mig.capable": "true"}},
+            "mode": "Auto",
+            "trigger": {"pendingSeconds": 1, "batchIdleSeconds": 1, "batchMaxSeconds": 1},
+            "disruption": {"budgets": [{"nodes": "100%"}], "cooldownSeconds": 0},
+            **spec,
+        },
+    }
+    cluster.api.create(POLICIES, body)
+
+
+def configure(cluster: Cluster) -> None:
+    """What a user does once: make our ConfigMap, and let ClusterPolicy name it."""
+    from autoslicer.cli.main import main
+
+    assert main(["configs", "init", f"--kubeconfig={cluster.kubeconfig}"]) == 0
+    cluster.configure_operator()
+
+
+def changes(cluster: Cluster) -> list[Object]:
+    """All MigReconfigurations, by name."""
+    return sorted(cluster.api.list(CHANGES), key=lambda change: str(change["metadata"]["name"]))
+
+
+def phases(change: Object) -> list[str]:
+    """The phases that a change went through."""
+    return [step["phase"] for step in change.get("status", {}).get("steps", [])]
