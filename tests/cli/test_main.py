@@ -53,6 +53,7 @@ def test_no_arguments_show_the_help(autoslicer: Command) -> None:
         (["version", "--nonsense"], "--nonsense"),
         (["version", "-o", "xml"], "'json', 'yaml'"),
         (["profiles", "A30", "B200"], "B200"),
+        (["configs"], "Missing command"),
     ],
 )
 def test_wrong_usage_is_one_sentence(autoslicer: Command, arguments: list[str], named: str) -> None:
