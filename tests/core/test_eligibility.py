@@ -343,6 +343,12 @@ def test_the_apply_path(objects: list[Builder], reason: Reason | None, said: str
     assert said in (verdict.message if verdict else "")
 
 
+def test_an_impostor_does_not_break_the_apply_path() -> None:
+    """The pod in the operator's usual namespace is mig-manager's, whoever else bears its label."""
+    found = snapshot(*PATH, mig_manager("a", "tenants-config", namespace="tenant"))
+    assert apply_path(found, "a", reading.policy(policy().raw)) is None
+
+
 def test_the_apply_path_stops_no_plan() -> None:
     """A dump of nodes and pods alone shows nothing of it."""
     assert may_change(IDLE)

@@ -58,6 +58,18 @@ CASES: list[tuple[Reason, str, list[Builder], list[Builder]]] = [
     ),
     (
         Reason.OutOfCapacity,
+        "a may not change (Cordoned)",
+        [node("a").gpus(1).config("all-1g.10gb").cordoned(), WAITS],
+        [node("a").gpus(1).config("all-1g.10gb"), WAITS],
+    ),
+    (
+        Reason.OutOfCapacity,
+        "a: the node is not Ready",
+        [node("a").gpus(1).config("all-1g.10gb").not_ready(), policy("p", {"x": "y"}), WAITS],
+        [node("a").gpus(1).config("all-1g.10gb"), policy("p", {"x": "y"}), WAITS],
+    ),
+    (
+        Reason.OutOfCapacity,
         "no policy governs",
         [
             node("a").gpus(1).config("all-1g.10gb"),
