@@ -11,13 +11,15 @@ from simulations.gpu import Gpu
 from simulations.world import Row, World
 from solver import geometry
 
+PERIOD_SECONDS = 60.0
+"""from one look to the next where nothing changes"""
 LOOK_SECONDS = 2.0
 """from a change on the node to the look that shows it"""
 
 
 @dataclass(slots=True)
 class Agent:
-    """Looks at the GPUs of one node after every change of the node or of a pod on it."""
+    """Looks at the GPUs of one node now and then, and after every change of the node or of a pod on it."""
 
     world: World
     node: str
@@ -26,6 +28,7 @@ class Agent:
 
     def __post_init__(self) -> None:
         self.world.watch(self._notice)
+        self.world.clock.every(PERIOD_SECONDS, self._look)
         self._look()
 
     def _notice(self, old: Row | None, new: Row | None) -> None:
@@ -35,10 +38,13 @@ class Agent:
         )
         if here and not self._planned:
             self._planned = True
-            self.world.clock.after(LOOK_SECONDS, self._look)
+            self.world.clock.after(LOOK_SECONDS, self._look_closely)
+
+    def _look_closely(self) -> None:
+        self._planned = False
+        self._look()
 
     def _look(self) -> None:
-        self._planned = False
         product = self.world.nodes[self.node].labels[names.GPU_PRODUCT]
         rows = tuple(self._seen(gpu, product) for gpu in self.gpus)
         self.world.write(MigNodeRow(self.node, self.world.stamp(), "580.95.05", rows))

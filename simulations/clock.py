@@ -12,17 +12,36 @@ Happening = Callable[[], None]
 
 @dataclass(slots=True)
 class Clock:
-    """Seconds since the epoch; what is planned for one moment happens in the order of planning."""
+    """Virtual time; what is planned for one moment happens in the order of planning.
+
+    Attributes:
+        now: seconds since the epoch.
+        busy: how much is planned, without what only recurs.
+    """
 
     now: float
+    busy: int = 0
     _heap: list[tuple[float, int, Happening]] = field(default_factory=list)
     _order: count[int] = field(default_factory=count)
 
     def after(self, seconds: float, happening: Happening) -> None:
         """Plan something so many seconds from now."""
-        if seconds < 0:
-            raise ValueError(f"time does not run back: {seconds} s from now")
-        heapq.heappush(self._heap, (self.now + seconds, next(self._order), happening))
+        self.busy += 1
+
+        def once() -> None:
+            self.busy -= 1
+            happening()
+
+        self._plan(seconds, once)
+
+    def every(self, seconds: float, happening: Happening) -> None:
+        """Plan something for all times, so many seconds apart."""
+
+        def again() -> None:
+            self._plan(seconds, again)
+            happening()
+
+        self._plan(seconds, again)
 
     @property
     def following(self) -> float | None:
@@ -37,3 +56,8 @@ class Clock:
             self.now, _, happening = heapq.heappop(self._heap)
             happening()
         self.now = to
+
+    def _plan(self, seconds: float, happening: Happening) -> None:
+        if seconds < 0:
+            raise ValueError(f"time does not run back: {seconds} s from now")
+        heapq.heappush(self._heap, (self.now + seconds, next(self._order), happening))

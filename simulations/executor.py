@@ -50,10 +50,10 @@ class Executor:
         while True:
             self._settle()
             yield self.world.clock.now
-            ahead = [at for at in (self.world.clock.following, self._wake()) if at is not None]
-            if not ahead:
+            wake = self._wake()
+            if wake is None and not self.world.clock.busy:
                 return
-            self.world.clock.jump(min(ahead))
+            self.world.clock.jump(min(at for at in (self.world.clock.following, wake) if at is not None))
 
     def _wake(self) -> float | None:
         """When something must be done although nothing changes; None for never."""

@@ -1,0 +1,202 @@
+"""The virtual mig-manager and device plugin do what the real ones were measured to do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from autoslicer.core import evidence, names
+from autoslicer.core.rows import ConfigEntry, Taint
+from autoslicer.core.times import rfc3339
+from simulations.cluster import Cluster
+from tests.simulations.worlds import H100, amend, auto, run
+
+NODE, POD = "node-0", "gpu-operator/nvidia-mig-manager-node-0"
+SEVEN, WHOLE = (("1g.10gb", 7),), (("7g.80gb", 1),)
+ONE_CUT = (ConfigEntry((0,), (), True, SEVEN), ConfigEntry((1,), (), True, WHOLE))
+"""GPU 0 in seven, GPU 1 whole"""
+
+
+@pytest.fixture
+def cluster() -> Cluster:
+    """One node with two whole GPUs, and no controller."""
+    made = Cluster(auto())
+    made.add_node(NODE, H100, 2, "all-7g.80gb")
+    return made
+
+
+def publish(cluster: Cluster, name: str, entries: tuple[ConfigEntry, ...], *, touch: bool = True) -> None:
+    row = cluster.world.config_maps[auto().config_map]
+    assert row.configs is not None
+    cluster.world.write(replace(row, configs={**row.configs, name: entries}))
+    if touch:
+        stamp = rfc3339(cluster.world.clock.now)
+        cluster.world.write(replace(cluster.world.pods[POD], published=f"{name}@{stamp}"))
+
+
+def label(cluster: Cluster, config: str) -> None:
+    amend(cluster, NODE, labels={names.MIG_CONFIG: config, names.MIG_CONFIG_STATE: "pending"})
+
+
+def state(cluster: Cluster) -> str:
+    return evidence.state(cluster.world.nodes[NODE])
+
+
+def instances(cluster: Cluster, gpu: int) -> list[str]:
+    return [instance.uuid for instance in cluster.gpus[NODE][gpu].instances or ()]
+
+
+def test_success_comes_before_the_device_plugin(cluster: Cluster) -> None:
+    """After about five seconds the state is success, and slices are offered only some seconds later."""
+    label(cluster, "all-1g.10gb")
+    run(cluster, 4.9)
+    assert (state(cluster), evidence.advertised(cluster.world.nodes[NODE])) == ("pending", ())
+    assert evidence.paused(cluster.world.nodes[NODE])
+    run(cluster, 0.3)
+    assert (state(cluster), evidence.advertised(cluster.world.nodes[NODE])) == ("success", ())
+    assert not evidence.paused(cluster.world.nodes[NODE])
+    run(cluster, 10)
+    assert evidence.advertised(cluster.world.nodes[NODE]) == (("nvidia.com/mig-1g.10gb", 14),)
+    assert evidence.discovered(cluster.world.nodes[NODE]) == (("nvidia.com/mig-1g.10gb", 14),)
+
+
+def test_only_gpus_whose_multiset_differs_are_cut(cluster: Cluster) -> None:
+    """The instance of the GPU that keeps its layout stays the same one."""
+    before = instances(cluster, 1)
+    publish(cluster, "mixed", ONE_CUT)
+    run(cluster, 2)
+    label(cluster, "mixed")
+    run(cluster, 20)
+    assert state(cluster) == "success"
+    assert cluster.gpus[NODE][0].layout == SEVEN
+    assert instances(cluster, 1) == before
+
+
+def test_a_name_that_the_file_does_not_show_fails(cluster: Cluster) -> None:
+    """Without a touch of its pod the file shows a new name only after more than a minute."""
+    publish(cluster, "mixed", ONE_CUT, touch=False)
+    run(cluster, 50)
+    label(cluster, "mixed")
+    run(cluster, 20)
+    assert state(cluster) == "failed"
+
+
+def test_the_file_shows_a_new_name_after_a_while_without_a_touch(cluster: Cluster) -> None:
+    """Ninety seconds are enough."""
+    publish(cluster, "mixed", ONE_CUT, touch=False)
+    run(cluster, 90)
+    label(cluster, "mixed")
+    run(cluster, 20)
+    assert state(cluster) == "success"
+
+
+def test_a_changed_gpu_in_use_fails_and_keeps_its_instance(cluster: Cluster) -> None:
+    """Nothing is evicted and nothing in use destroyed; the state is failed."""
+    (instance,) = cluster.gpus[NODE][0].instances or ()
+    instance.holder = "team/0"
+    label(cluster, "all-1g.10gb")
+    run(cluster, 20)
+    assert state(cluster) == "failed"
+    assert cluster.gpus[NODE][0].instances == [instance]
+
+
+def test_instances_before_the_one_in_use_are_lost(cluster: Cluster) -> None:
+    """A run that fails at a busy instance has destroyed those that came before it."""
+    label(cluster, "all-1g.10gb")
+    run(cluster, 20)
+    instances_now = cluster.gpus[NODE][0].instances or []
+    instances_now[3].holder = "team/0"
+    label(cluster, "all-7g.80gb")
+    run(cluster, 20)
+    assert state(cluster) == "failed"
+    assert len(cluster.gpus[NODE][0].instances or ()) == 4
+
+
+def test_a_run_that_fails_after_a_success_leaves_the_clients_paused(cluster: Cluster) -> None:
+    """A failure before the first success of the process gives the labels back, a later one does not."""
+    cluster.gpus[NODE][0].cut((("3g.40gb", 2),))
+    for instance in cluster.gpus[NODE][0].instances or ():
+        instance.holder = "team/0"
+    label(cluster, "all-1g.10gb")
+    run(cluster, 20)
+    assert (state(cluster), evidence.paused(cluster.world.nodes[NODE])) == ("failed", ())
+    for instance in cluster.gpus[NODE][0].instances or ():
+        instance.holder = ""
+    label(cluster, "all-3g.40gb")
+    run(cluster, 20)
+    assert state(cluster) == "success"
+    (cluster.gpus[NODE][1].instances or [])[0].holder = "team/0"
+    label(cluster, "all-2g.20gb")
+    run(cluster, 20)
+    assert state(cluster) == "failed"
+    assert evidence.paused(cluster.world.nodes[NODE])
+
+
+def test_the_latest_of_the_values_that_came_during_a_run_is_taken_up(cluster: Cluster) -> None:
+    """Values in between are skipped, and the first run ends before the next begins."""
+    label(cluster, "all-1g.10gb")
+    run(cluster, 2)
+    label(cluster, "all-2g.20gb")
+    run(cluster, 1)
+    label(cluster, "all-3g.40gb")
+    run(cluster, 30)
+    assert state(cluster) == "success"
+    assert [gpu.layout for gpu in cluster.gpus[NODE]] == [(("3g.40gb", 2),)] * 2
+
+
+def test_another_name_of_the_same_layout_succeeds_at_once(cluster: Cluster) -> None:
+    """Nothing is stopped and nothing cut where every GPU has its layout already."""
+    before = instances(cluster, 0)
+    publish(cluster, "same", (ConfigEntry(None, (), True, WHOLE),))
+    run(cluster, 2)
+    amend(cluster, NODE, labels={names.MIG_CONFIG: "same"})
+    run(cluster, 0.6)
+    assert state(cluster) == "success"
+    run(cluster, 20)
+    assert instances(cluster, 0) == before
+
+
+def test_a_mode_change_makes_every_gpu_anew(cluster: Cluster) -> None:
+    """When MIG mode of one GPU changes, the GPU that keeps its layout loses its instances as well."""
+    before = instances(cluster, 1)
+    publish(cluster, "half", (ConfigEntry((0,), (), False, ()), ConfigEntry((1,), (), True, WHOLE)))
+    run(cluster, 2)
+    label(cluster, "half")
+    run(cluster, 20)
+    offered = dict(evidence.advertised(cluster.world.nodes[NODE]))
+    assert offered == {"nvidia.com/gpu": 1, "nvidia.com/mig-7g.80gb": 1}
+    assert not set(instances(cluster, 1)) & set(before)
+
+
+@pytest.mark.parametrize(("key", "back"), [(names.TAINT, False), ("nvidia.com/gpu", True)])
+def test_a_foreign_taint_keeps_the_device_plugin_off(cluster: Cluster, key: str, back: bool) -> None:
+    """The operator's DaemonSets tolerate only NVIDIA's own taint, so under ours no slice is offered again."""
+    amend(cluster, NODE, taints=(Taint(key, "1", "NoSchedule"),))
+    assert evidence.advertised(cluster.world.nodes[NODE])
+    label(cluster, "all-1g.10gb")
+    run(cluster, 60)
+    assert bool(evidence.advertised(cluster.world.nodes[NODE])) is back
+    amend(cluster, NODE, taints=())
+    run(cluster, 20)
+    assert evidence.advertised(cluster.world.nodes[NODE])
+
+
+def test_an_admins_false_stays(cluster: Cluster) -> None:
+    """A client that is switched off is neither paused nor switched on."""
+    key = f"{names.GPU_DEPLOY_PREFIX}dcgm-exporter"
+    amend(cluster, NODE, labels={key: "false"})
+    label(cluster, "all-1g.10gb")
+    run(cluster, 30)
+    assert state(cluster) == "success"
+    assert cluster.world.nodes[NODE].labels[key] == "false"
+
+
+def test_a_layout_that_does_not_fit_leaves_the_gpu_empty(cluster: Cluster) -> None:
+    """mig-parted clears a GPU before it tries; GPUs after it keep what they have."""
+    publish(cluster, "much", (ConfigEntry(None, (), True, (("4g.40gb", 2),)),))
+    run(cluster, 2)
+    label(cluster, "much")
+    run(cluster, 20)
+    assert state(cluster) == "failed"
+    assert [gpu.layout for gpu in cluster.gpus[NODE]] == [(), WHOLE]
