@@ -33,13 +33,16 @@ class Pki:
         pki = cls(directory)
         curve = ("-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:prime256v1")
         pki._openssl("genpkey", *curve, "-out", "ca.key")
+        # from 3.13 on, Python wants a key usage in a CA and the CA's key identifier in a certificate
+        usage = ("-addext", "keyUsage=critical,keyCertSign,cRLSign")
         pki._openssl(
-            "req", "-x509", "-new", "-key", "ca.key", "-subj", "/CN=test-ca", "-days", "30", "-out", "ca.crt"
+            *("req", "-x509", "-new", "-key", "ca.key", "-subj", "/CN=test-ca", *usage, "-days", "30"),
+            *("-out", "ca.crt"),
         )
         pki._openssl("genpkey", *curve, "-out", "sa.key")
         pki._openssl("pkey", "-in", "sa.key", "-pubout", "-out", "sa.pub")
         for serial, (name, subject) in enumerate(SUBJECTS.items(), 1):
-            extensions = "extendedKeyUsage=serverAuth,clientAuth\n"
+            extensions = "extendedKeyUsage=serverAuth,clientAuth\nauthorityKeyIdentifier=keyid\n"
             if name == "apiserver":
                 extensions += f"subjectAltName={SERVER_NAMES}\n"
             (directory / f"{name}.ext").write_text(extensions)
