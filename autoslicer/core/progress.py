@@ -269,6 +269,12 @@ def _verified(
         return end(change, node, now, Phase.DONE, verdict, good=True)
     if not validation.pending(change, seen.snapshot):
         return end(change, node, now, Phase.DONE, _served_elsewhere(change), good=True)
+    if not validation.fits_still(change, seen.snapshot):
+        # they would not be planned for anew while the change promises them a place
+        message = "none of the pods fits any more; others came first, or the node was closed"
+        return end(
+            change, node, now, Phase.DONE, Verdict(node.name, Reason.ServedElsewhere, message), good=True
+        )
     if now >= deadline(change):
         message = "the slices are there, but the scheduler bound none of the pods in time"
         return end(change, node, now, Phase.DONE, Verdict(node.name, Reason.DeadlineExceeded, message))

@@ -69,6 +69,17 @@ def apply_path(change: ReconfigurationRow, snapshot: Snapshot) -> Verdict | None
     return eligibility.apply_path(snapshot, change.node, snapshot.policies[change.policy])
 
 
+def fits_still(change: ReconfigurationRow, snapshot: Snapshot) -> bool:
+    """A pod of `serves` that still waits could be bound to the changed node as it is now."""
+    node = snapshot.nodes[change.node]
+    rest = fitting.left(snapshot, node, ignore_change=change.name)
+    return any(
+        all(rest.get(resource, 0) >= amount for resource, amount in pod.requests.items())
+        and fitting.fits(pod, node, rest, own_taint=True) is None
+        for pod in pending(change, snapshot)
+    )
+
+
 def unproven(change: ReconfigurationRow, snapshot: Snapshot, since: float) -> str:
     """What does not show the promised layout yet, in a sentence; empty once everything does.
 
