@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from autoslicer.core.actions import Action, WakeAt
 from autoslicer.core.phases import Phase, phase
 from simulations.cluster import START, Cluster
+from simulations.story import Story
 from tests.simulations.worlds import (
     A30,
     H100,
@@ -182,3 +183,19 @@ def test_budget_of_one_node_changes_one_after_the_other() -> None:
     first, second = sorted(cluster.world.changes.values(), key=lambda change: change.status.started or START)
     assert [phase(first), phase(second)] == [Phase.DONE, Phase.DONE]
     assert (second.status.started or START) >= first.status.steps[-1].at
+
+
+@pytest.mark.parametrize("rival", [0, 10])
+def test_a_pod_whose_slices_a_rival_takes_is_served_by_another_node_soon(rival: int) -> None:
+    """When a more urgent pod takes the new slices, the change ends and the pod is planned for anew."""
+    cluster = Cluster(auto())
+    for name in ("node-0", "node-1"):
+        cluster.add_node(name, H100, 1, "all-7g.80gb")
+    guard(cluster)
+    occupied = Arrival(0, "7g.80gb", duration=60)
+    expect(cluster, [occupied, Arrival(0.5, "3g.40gb", count=2), Arrival(5, "3g.40gb", priority=rival)])
+    story = Story(cluster.world)
+    rest(cluster)
+    late, soon = ("team/1", "team/2") if rival else ("team/2", "team/1")
+    assert story.bound[soon] - START < 30
+    assert story.bound[late] - START < 100
