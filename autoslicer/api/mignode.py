@@ -21,9 +21,9 @@ from autoslicer.api.values import (
 )
 
 Mode = Literal["Enabled", "Disabled"]
-# No GPU has more than eight memory slices; see solver.geometry.
-MemorySlices = Annotated[int, Field(ge=1, le=8)]
-Start = Annotated[int, Field(ge=0, le=7)]
+# No GPU has more memory slices than the twelve of an RTX PRO 6000; see solver.geometry.
+MemorySlices = Annotated[int, Field(ge=1, le=12)]
+Start = Annotated[int, Field(ge=0, le=11)]
 
 
 class MigMode(Model):
@@ -39,7 +39,7 @@ class GpuProfile(Model):
     name: Profile = Field(description="The profile's name.")
     id: Count = Field(description="NVML's id of the profile on this GPU.")
     size: MemorySlices = Field(description="Memory slices that an instance takes.")
-    starts: Annotated[list[Start], Field(max_length=8, json_schema_extra=ATOMIC)] = Field(
+    starts: Annotated[list[Start], Field(max_length=12, json_schema_extra=ATOMIC)] = Field(
         description="Memory slices at which an instance may start."
     )
     max_count: Annotated[int, Field(ge=0, le=8)] = Field(description="Instances that an empty GPU can hold.")

@@ -53,7 +53,7 @@ def test_only_the_idle_gpu_of_a_busy_node_changes(cluster: Cluster, controller: 
 
 
 def test_a_pod_that_walks_in_undoes_the_change(cluster: Cluster, controller: Controller) -> None:
-    """A pod that tolerates everything and is bound before the label is set makes the controller lift its taint."""
+    """A pod that is bound before the label is set, taint or not, makes the controller lift its taint."""
     controller.process.environment["AUTOSLICER_PUBLISH_SETTLE_SECONDS"] = "4"
     cluster.gpu_node("gpu-a")
     configure(cluster)
