@@ -70,7 +70,7 @@ class Api:
         """Events (type, object) from a resourceVersion on, until the server ends the watch."""
         query = urlencode({"watch": "true", "resourceVersion": version, "allowWatchBookmarks": "true"})
         answer = self._pool.request(
-            "GET", f"{self._server}{path}?{query}", preload_content=False, timeout=urllib3.Timeout(5, 3600)
+            "GET", f"{self._server}{path}?{query}", preload_content=False, timeout=urllib3.Timeout(connect=5, read=3600)
         )
         try:
             rest = b""
