@@ -28,7 +28,7 @@ from tests.simulations.worlds import (
 )
 
 CONFIGS = {
-    H100: ("all-7g.80gb", "all-3g.40gb", "all-1g.10gb", "all-balanced"),
+    H100: ("all-7g.80gb", "all-3g.40gb", "all-1g.10gb", "all-balanced", "all-enabled", "all-disabled"),
     A30: ("all-4g.24gb", "all-1g.6gb", "all-balanced"),
 }
 PROFILES = ("1g.10gb", "2g.20gb", "3g.40gb", "4g.40gb", "7g.80gb", "1g.6gb", "2g.12gb", "4g.24gb")
@@ -63,6 +63,9 @@ nodes = st.one_of(
 policies = st.builds(
     auto,
     pending_seconds=st.sampled_from((0, 1, 7)),
+    batch_idle_seconds=st.sampled_from((0, 0, 2)),
+    batch_max_seconds=st.sampled_from((0, 5)),
+    allow_mode_change=st.booleans(),
     budgets=st.sampled_from(((), ("1",), ("50%",))),
     cooldown_seconds=st.sampled_from((0, 5, 60)),
     min_benefit=st.sampled_from((1, 1, 2)),
