@@ -155,7 +155,7 @@ def _validated(
     if tainted(node, change):
         return enter(change, Phase.TAINTED, now, DRAIN_SECONDS, f"{names.TAINT} keeps pods away"), ()
     taint = AddTaint(node.name, node.resource_version, taint_value(change))
-    return change.status, (taint, WakeAt(deadline(change)))
+    return change.status, (taint, *_publish(change, seen.snapshot, now), WakeAt(deadline(change)))
 
 
 def _tainted_step(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 from autoslicer.core import eligibility, evidence, fitting, idleness, names
 from autoslicer.core.plan import Verdict
@@ -72,12 +73,7 @@ def apply_path(change: ReconfigurationRow, snapshot: Snapshot) -> Verdict | None
 def fits_still(change: ReconfigurationRow, snapshot: Snapshot) -> bool:
     """A pod of `serves` that still waits could be bound to the changed node as it is now."""
     node = snapshot.nodes[change.node]
-    rest = fitting.left(snapshot, node, ignore_change=change.name)
-    return any(
-        all(rest.get(resource, 0) >= amount for resource, amount in pod.requests.items())
-        and fitting.fits(pod, node, rest, own_taint=True) is None
-        for pod in pending(change, snapshot)
-    )
+    return bool(_together(change, snapshot, fitting.left(snapshot, node, ignore_change=change.name)))
 
 
 def unproven(change: ReconfigurationRow, snapshot: Snapshot, since: float) -> str:
@@ -104,27 +100,27 @@ def unproven(change: ReconfigurationRow, snapshot: Snapshot, since: float) -> st
 
 
 def _too_few(change: ReconfigurationRow, snapshot: Snapshot, node: NodeRow, policy: Policy) -> Verdict | None:
-    """Fewer pods than are worth it still wait and fit."""
-    waiting = pending(change, snapshot)
-    fit = len(_fitting(change, snapshot, node, waiting))
+    """Fewer pods than are worth it still wait and will fit."""
+    rest = Counter(fitting.left(snapshot, node, ignore_change=change.name))
+    rest.subtract(dict(evidence.before(change.gpus)))
+    rest.update(dict(evidence.after(change.gpus)))
+    fit = len(_together(change, snapshot, rest))
     if fit >= policy.min_benefit:
         return None
     message = f"{fit} of {len(change.serves)} pods still wait and fit; {policy.min_benefit} are asked for"
     return Verdict(node.name, Reason.BelowMinBenefit, message)
 
 
-def _fitting(
-    change: ReconfigurationRow, snapshot: Snapshot, node: NodeRow, pods: tuple[PodRow, ...]
-) -> tuple[PodRow, ...]:
-    """The pods that fit on the node together once the change is done."""
-    rest = Counter(fitting.left(snapshot, node, ignore_change=change.name))
-    rest.subtract(dict(evidence.before(change.gpus)))
-    rest.update(dict(evidence.after(change.gpus)))
+def _together(change: ReconfigurationRow, snapshot: Snapshot, rest: Mapping[str, int]) -> tuple[PodRow, ...]:
+    """The pods of `serves` that still wait and fit on the node together, where so much is left of it."""
+    node, repulsions = snapshot.nodes[change.node], fitting.repulsions(snapshot)
+    free = Counter(rest)
     found: list[PodRow] = []
-    for pod in pods:
-        enough = all(rest[resource] >= amount for resource, amount in pod.requests.items())
-        if enough and fitting.fits(pod, node, rest, own_taint=True) is None:
-            rest.subtract(dict(pod.requests))
+    for pod in pending(change, snapshot):
+        enough = all(free[resource] >= amount for resource, amount in pod.requests.items())
+        admitted = fitting.fits(pod, node, free, own_taint=True) is None
+        if enough and admitted and not fitting.repelled(pod, node, repulsions):
+            free.subtract(dict(pod.requests))
             found.append(pod)
     return tuple(found)
 
