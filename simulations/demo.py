@@ -41,8 +41,8 @@ POLICY = replace(
 )
 NEXT = (
     ("make test", "the same on a real control plane, with the real mig-manager"),
-    ("uv run autoslicer profiles H100-80GB", "what a GPU can be cut into"),
-    ("kubectl get nodes,pods -A -o json | uv run autoslicer plan -f -", "what would help in your cluster"),
+    (".venv/bin/autoslicer profiles H100-80GB", "what a GPU can be cut into"),
+    ("kubectl get nodes,pods -A -o json | .venv/bin/autoslicer plan -f -", "what would help in your cluster"),
 )
 
 

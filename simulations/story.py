@@ -90,7 +90,7 @@ def _step(change: ReconfigurationRow, step: Step) -> tuple[str, str]:
 def _of_node(old: NodeRow, new: NodeRow) -> Iterator[tuple[str, str]]:
     """What mig-manager, the device plugin and a lifted taint change on a node."""
     if evidence.paused(new) and not evidence.paused(old):
-        yield "pending", "mig-manager stops the GPU's clients"
+        yield "pending", "mig-manager pauses the GPU clients"
     if evidence.state(new) == "success" != evidence.state(old):
         yield "success", "the GPUs are cut; the device plugin is still away"
     if evidence.state(new) == "failed" != evidence.state(old):
