@@ -6,11 +6,19 @@ from collections import Counter
 from collections.abc import Mapping
 
 from autoslicer.core.cycle import Decision
-from autoslicer.core.fitting import left, slices
+from autoslicer.core.fitting import slices
 from autoslicer.core.phases import Phase, live, phase, reached, started
+from autoslicer.core.reasons import Reason
 from autoslicer.core.rows import ReconfigurationRow
 from autoslicer.core.snapshot import Snapshot
-from autoslicer.observability.metrics import NODE_STATES, SLICE_STATES, Metrics, profile_label
+from autoslicer.observability.metrics import (
+    NODE_STATES,
+    SLICE_STATES,
+    STEPS,
+    UNSERVED_REASONS,
+    Metrics,
+    profile_label,
+)
 from solver.solution import By
 
 
@@ -46,19 +54,15 @@ def step(metrics: Metrics, old: ReconfigurationRow | None, new: ReconfigurationR
     """Count a phase that a change has entered, and how long the way there took."""
     if new is None or old is None or old.uid != new.uid or old.status.phase == new.status.phase:
         return
-    steps = new.status.steps
-    since = steps[-2].at if len(steps) > 1 else new.created
-    if (
-        steps
-        and new.status.phase == steps[-1].phase
-        and phase(new) not in (Phase.ROLLING_BACK, Phase.ROLLED_BACK)
-    ):
-        metrics.reshape_duration_seconds.labels(phase(new)).observe(max(0.0, steps[-1].at - since))
+    entered, steps = phase(new), new.status.steps
+    at = reached(new, entered)
+    if at is not None and entered in STEPS:
+        since = steps[-2].at if len(steps) > 1 else new.created
+        metrics.reshape_duration_seconds.labels(entered).observe(max(0.0, at - since))
     if not live(new):
-        metrics.reshapes.labels(phase(new)).inc()
-        tainted = reached(new, Phase.TAINTED)
-        back = reached(new, Phase.VERIFIED) or steps[-1].at
-        if tainted is not None:
+        metrics.reshapes.labels(entered).inc()
+        tainted, back = reached(new, Phase.TAINTED), reached(new, Phase.VERIFIED) or at
+        if tainted is not None and back is not None:
             metrics.node_unavailable_seconds.inc(max(0.0, back - tainted))
 
 
@@ -71,25 +75,29 @@ def _demand(metrics: Metrics, snapshot: Snapshot, decision: Decision) -> None:
         pending[profile_label(min(wanted))] += 1
         if key not in free:
             lacking.update({profile_label(profile): count for profile, count in wanted.items()})
-    unserved = Counter(
-        (profile_label(min(slices(snapshot.pods[verdict.name].requests))), str(verdict.reason))
+    unserved: Counter[tuple[str, Reason]] = Counter(
+        (profile_label(min(slices(snapshot.pods[verdict.name].requests))), verdict.reason)
         for verdict in decision.plan.unserved
     )
     for metric, counts in ((metrics.pending_pods, pending), (metrics.lacking_slices, lacking)):
         for profile in metrics.profiles:
             metric.labels(profile).set(counts[profile])
-    for labels in metrics.unserved_labels:
-        metrics.requests_unfulfilled.labels(*labels).set(unserved[labels])
+    for profile in metrics.profiles:
+        for reason in UNSERVED_REASONS:
+            metrics.requests_unfulfilled.labels(profile, reason).set(unserved[profile, reason])
 
 
 def _supply(metrics: Metrics, snapshot: Snapshot) -> None:
     counts: Counter[tuple[str, str]] = Counter()
     for node in snapshot.nodes.values():
-        rest = slices({name: max(0, amount) for name, amount in left(snapshot, node).items()})
+        held: Counter[str] = Counter()
+        for pod in snapshot.tenants.get(node.name, ()):
+            held.update(slices(pod.requests) if pod.node else {})
         for profile, count in slices(node.allocatable).items():
-            free = min(count, rest.get(profile, 0))
-            counts[profile_label(profile), "free"] += free
-            counts[profile_label(profile), "used"] += count - free
+            # a pod keeps its slices while the device plugin is away and advertises none
+            used = min(count, held[profile])
+            counts[profile_label(profile), "used"] += used
+            counts[profile_label(profile), "free"] += count - used
     for profile in metrics.profiles:
         for state in SLICE_STATES:
             metrics.slices.labels(profile, state).set(counts[profile, state])

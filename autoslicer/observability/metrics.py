@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
 
 from autoslicer import __version__
 from autoslicer.core.phases import FINAL, Phase
@@ -18,9 +25,20 @@ NODE_STATES = ("governed", "reshaping", "refused")
 PHASES = ("snapshot", "decide", "act")
 KINDS = ("Node", "Pod", "MigReconfiguration", "MigNode", "ResourceSlice", "ConfigMap")
 RELIST_CAUSES = ("start", "expired", "refused", "unreachable")
-_STEPS = tuple(
-    phase for phase in Phase if phase not in (Phase.WAITING, Phase.ROLLING_BACK, Phase.ROLLED_BACK)
+REQUESTS = {"get": "200", "watch": "200", "create": "201", "update": "200", "patch": "200", "delete": "200"}
+"""every verb, with the code of its success"""
+UNSERVED_REASONS = (
+    Reason.UnknownPredicate,
+    Reason.NoFeasibleLayout,
+    Reason.OutOfCapacity,
+    Reason.InsufficientResources,
+    Reason.TaintNotTolerated,
+    Reason.NodeAffinityMismatch,
+    Reason.PolicyForbids,
+    Reason.BelowMinBenefit,
 )
+"""why a plan leaves a pod unserved"""
+STEPS = tuple(phase for phase in Phase if phase not in (Phase.WAITING, Phase.ROLLING_BACK, Phase.ROLLED_BACK))
 _WAITS = (1, 5, 10, 20, 30, 45, 60, 90, 120, 180, 300, 600, 1200, 1800, 3600, 7200, 14400, 43200, 86400)
 _SHORT = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 
@@ -29,9 +47,10 @@ class Metrics:
     """The metrics as attributes, named as exposed but for the prefix."""
 
     def __init__(self) -> None:
+        # the library would add a series with its time of birth to each counter and histogram
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         self.profiles = (*PROFILES, OTHER)
-        self.unserved_labels = tuple((profile, str(reason)) for profile in self.profiles for reason in Reason)
         self.requests_fulfilled = self._counter(
             "requests_fulfilled", "Pods that got their slices.", "profile", "by"
         )
@@ -87,13 +106,13 @@ class Metrics:
             self.lacking_slices.labels(profile)
             for by in By:
                 self.requests_fulfilled.labels(profile, by)
-            for reason in Reason:
+            for reason in UNSERVED_REASONS:
                 self.requests_unfulfilled.labels(profile, reason)
             for state in SLICE_STATES:
                 self.slices.labels(profile, state)
         for result in FINAL:
             self.reshapes.labels(result)
-        for step in _STEPS:
+        for step in STEPS:
             self.reshape_duration_seconds.labels(step)
         for state in NODE_STATES:
             self.nodes.labels(state)
@@ -106,6 +125,9 @@ class Metrics:
         for kind in KINDS:
             for cause in RELIST_CAUSES:
                 self.relists.labels(kind, cause)
+        for verb, code in REQUESTS.items():
+            self.api_requests.labels(verb, code)
+            self.api_requests.labels(verb, "error")
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"autoslicer_{name}", text, labels, registry=self.registry)
