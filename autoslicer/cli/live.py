@@ -88,11 +88,11 @@ def session(kubeconfig: str, context: str) -> Iterator[Session]:
         BadInputError: the named kubeconfig or context is not there.
         UnreachableError: nothing was named and no cluster is found.
     """
-    from autoslicer.cluster import client
+    from autoslicer.cluster import client, connection
 
     with asyncio.Runner() as runner:
         try:
-            connected = runner.run(client.connect(kubeconfig, context))
+            connected = runner.run(connection.connect(kubeconfig, context))
         except client.UnreachableError as error:
             wrong = BadInputError if kubeconfig or context else UnreachableError
             raise wrong(_first_line(error)) from None

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from autoslicer.cli.failures import BadInputError, CommandError
+from autoslicer.cli.failures import BadInputError, CommandError, UnreachableError
 from autoslicer.cli.live import ContextOption, KubeconfigOption
 
 
@@ -25,8 +25,10 @@ def run(
     """Run the controller until it is told to stop; every option can also be given as AUTOSLICER_NAME."""
     from pydantic import ValidationError
 
+    from autoslicer.cluster.client import UnreachableError as NoClusterError
+    from autoslicer.controller import shell
+    from autoslicer.controller.process import ControllerError
     from autoslicer.controller.settings import Settings
-    from autoslicer.controller.shell import Shell
     from autoslicer.observability.logs import configure
 
     given = {
@@ -40,17 +42,24 @@ def run(
     try:
         settings = Settings(**flags)
     except ValidationError as error:
-        sentences = (_sentence(str(problem["loc"][0]), problem["msg"], given) for problem in error.errors())
+        sentences = (_sentence(problem["loc"], problem["msg"], given) for problem in error.errors())
         raise BadInputError("\n".join(sentences)) from None
     configure(settings.log_format)
-    shell = Shell(settings)
-    shell.run()
-    if shell.failed:
-        raise CommandError("the controller ended by itself; the log says why")
+    try:
+        shell.run(settings)
+    except NoClusterError as error:
+        wrong = BadInputError if settings.kubeconfig or settings.context else UnreachableError
+        raise wrong(str(error)) from None
+    except ControllerError as error:
+        raise CommandError(str(error)) from None
 
 
-def _sentence(name: str, message: str, flags: Iterable[str]) -> str:
+def _sentence(place: tuple[str | int, ...], message: str, flags: Iterable[str]) -> str:
     """What is wrong with a setting, under the names that a user can give it."""
+    said = message.removeprefix("Value error, ")
+    if not place:
+        return said
+    name = str(place[0])
     variable = f"AUTOSLICER_{name.upper()}"
     called = f"--{name.replace('_', '-')} or {variable}" if name in flags else variable
-    return f"{called}: {message.removeprefix('Value error, ')}"
+    return f"{called}: {said}"

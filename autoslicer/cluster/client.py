@@ -8,8 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 import aiohttp
-from kubernetes.aio import config
-from kubernetes.aio.client import ApiClient, Configuration
+from kubernetes.aio.client import ApiClient
 
 Object = dict[str, Any]
 MERGE_PATCH = "application/merge-patch+json"
@@ -45,9 +44,14 @@ class RefusedError(Exception):
 class Client:
     """One connection pool to one API server; every call raises UnreachableError or RefusedError."""
 
-    def __init__(self, api: ApiClient, count: Counter = lambda verb, code: None) -> None:
+    def __init__(
+        self,
+        api: ApiClient,
+        count: Counter = lambda verb, code: None,
+        inactive_seconds: float = INACTIVE_SECONDS,
+    ) -> None:
         self.api = api
-        self._count = count
+        self._count, self._inactive = count, inactive_seconds
 
     async def get(self, path: str, **query: str) -> Object:
         """GET one object or list."""
@@ -75,7 +79,7 @@ class Client:
 
         Lines are split here: a limit on their length, as a line reader has it, breaks on large nodes.
         """
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=TIMEOUT_SECONDS, sock_read=INACTIVE_SECONDS)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=TIMEOUT_SECONDS, sock_read=self._inactive)
         response = await self._send("watch", "GET", path, {"watch": "true", **query}, None, timeout=timeout)
         try:
             if response.status >= 400:
@@ -84,7 +88,7 @@ class Client:
             async for chunk in response.content.iter_any():
                 *lines, rest = (rest + chunk).split(b"\n")
                 for line in lines:
-                    yield json.loads(line)
+                    yield _parsed(line)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise UnreachableError(str(error) or type(error).__name__) from error
         finally:
@@ -110,8 +114,7 @@ class Client:
             raise UnreachableError(str(error) or type(error).__name__) from error
         if response.status >= 400:
             raise RefusedError(response.status, _message(text))
-        answer: Object = json.loads(text)
-        return answer
+        return _parsed(text)
 
     async def _send(
         self,
@@ -141,30 +144,26 @@ class Client:
         return response
 
 
-async def connect(
-    kubeconfig: str = "", context: str = "", count: Counter = lambda verb, code: None
-) -> Client:
-    """A client from a kubeconfig, or from the pod's service account where no kubeconfig is found.
-
-    Raises:
-        UnreachableError: there is neither; the message says what was tried.
-    """
-    settings = Configuration()
-    try:
-        await config.load_kube_config(kubeconfig or None, context or None, settings)
-    except (config.ConfigException, OSError) as error:
-        if kubeconfig or context:
-            raise UnreachableError(f"the kubeconfig cannot be used: {error}") from None
-        try:
-            config.load_incluster_config(settings)
-        except config.ConfigException:
-            raise UnreachableError("neither a kubeconfig nor a pod's service account is here") from None
-    return Client(ApiClient(settings), count)
-
-
 def segment(name: str) -> str:
     """A name as one segment of a path; a name from the cluster can not reach another path."""
     return quote(name, safe="")
+
+
+def version(item: Object) -> int:
+    """The resourceVersion of an object or a list: a number that grows, as Kubernetes has it since 1.35."""
+    text = str((item.get("metadata") or {}).get("resourceVersion", ""))
+    return int(text) if text.isdigit() else 0
+
+
+def _parsed(text: str | bytes) -> Object:
+    """The object in an answer; something between here and the API server may have answered for it."""
+    try:
+        answer = json.loads(text)
+    except ValueError:
+        answer = None
+    if not isinstance(answer, dict):
+        raise UnreachableError("the answer is no JSON object, so that it is not the API server's")
+    return answer
 
 
 def _message(text: str) -> str:

@@ -14,8 +14,8 @@ from autoslicer.core.actions import Report
 
 REMEMBERED = 50_000
 """objects and reasons that are remembered; the oldest go first"""
-MESSAGE_LIMIT = 1024
-"""the longest note that the API server takes"""
+NOTE_BYTES = 1024
+"""the longest note that the API server takes, in UTF-8"""
 _API_VERSIONS = {"Pod": "v1", "Node": "v1"}
 _PLACE_OF_CLUSTER_SCOPED = "default"
 """Kubernetes keeps the events of objects without a namespace there"""
@@ -30,7 +30,11 @@ class Recorder:
         self._said: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     async def report(self, action: Report) -> None:
-        """Post the event, unless it was posted before."""
+        """Post the event, unless it was posted before or is about to be.
+
+        Raises:
+            RefusedError, UnreachableError: it could not be posted; it counts as not said.
+        """
         key = (action.uid or f"{action.kind}/{action.namespace}/{action.name}", action.reason)
         if key in self._said:
             return
@@ -38,21 +42,25 @@ class Recorder:
         if len(self._said) > REMEMBERED:
             self._said.popitem(last=False)
         namespace = action.namespace or _PLACE_OF_CLUSTER_SCOPED
-        await self._client.create(paths.events(namespace), self._event(action, namespace))
+        try:
+            await self._client.create(paths.events(namespace), self._event(action, namespace))
+        except BaseException:
+            self._said.pop(key, None)
+            raise
 
     def _event(self, action: Report, namespace: str) -> dict[str, object]:
         now = time.time_ns()
         return {
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",
-            "metadata": {"name": f"{action.name[:200]}.{now:x}", "namespace": namespace},
+            "metadata": {"name": f"{action.name[:200].rstrip('-.')}.{now:x}", "namespace": namespace},
             "eventTime": _micro_time(now / 1e9),
             "reportingController": f"{names.GROUP}/controller",
             "reportingInstance": self._instance[:128],
             "action": "Plan" if action.kind == "Pod" else "Reshape",
             "type": action.type,
             "reason": action.reason,
-            "note": action.message[:MESSAGE_LIMIT],
+            "note": action.message.encode()[:NOTE_BYTES].decode(errors="ignore"),
             "regarding": {
                 "apiVersion": _API_VERSIONS.get(action.kind, names.API_VERSION),
                 "kind": action.kind,

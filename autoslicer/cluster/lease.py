@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
+import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import structlog
 from kubernetes.aio.client.exceptions import ApiException
 from kubernetes.aio.leaderelection.electionconfig import Config
 from kubernetes.aio.leaderelection.leaderelection import LeaderElection
@@ -15,17 +19,35 @@ from kubernetes.aio.leaderelection.leaderelectionrecord import LeaderElectionRec
 from kubernetes.aio.leaderelection.resourcelock.baselock import BaseLock
 
 from autoslicer.cluster.client import Client, Object, RefusedError, UnreachableError, segment
+from autoslicer.cluster.tasks import first, running
 
 LEASE_NAME = "autoslicer"
+JITTER = 1.2
+RELEASE_SECONDS = 1.0
+"""so long the end of the process may be held up to give the Lease back"""
+
+log = structlog.get_logger("autoslicer.lease")
 
 
 @dataclass(frozen=True, slots=True)
 class LeaseTimings:
-    """Seconds: how long a lease holds, how long its holder tries to renew it, how often anybody tries."""
+    """Seconds: how long a lease holds, how long its holder tries to renew it, how often anybody tries.
+
+    Raises:
+        ValueError: they are not at least 1 each with duration > renew deadline > 1.2 x retry period.
+    """
 
     duration: int = 15
     renew_deadline: int = 10
     retry_period: int = 2
+
+    def __post_init__(self) -> None:
+        if not self.duration > self.renew_deadline > JITTER * self.retry_period >= JITTER:
+            raise ValueError(
+                f"the lease's duration ({self.duration} s) must be longer than its renew deadline "
+                f"({self.renew_deadline} s), and that longer than {JITTER} times its retry period "
+                f"({self.retry_period} s), which is at least 1 s"
+            )
 
 
 async def lead(
@@ -35,29 +57,49 @@ async def lead(
     timings: LeaseTimings,
     work: Callable[[], Coroutine[Any, Any, None]],
 ) -> None:
-    """Wait for leadership and run `work` while it lasts; returns when it is lost, with `work` cancelled.
+    """Wait for leadership and run `work` while it lasts; returns when it is lost, with `work` ended.
+
+    The election itself only tries to renew. That `work` ends in time, whatever a request hangs on, is
+    watched here: `renew_deadline` after the start of the last renewal that succeeded, well before anybody
+    else may take over. When this call is cancelled or `work` fails, the Lease is given back.
 
     Raises:
-        ValueError: the timings are not at least 1 s each with duration > renew deadline > 1.2 x retry period.
+        Exception: whatever `work` raises.
     """
+    lock = _LeaseLock(client, namespace, identity, timings.renew_deadline)
+    won = asyncio.Event()
+
+    async def leading() -> None:
+        won.set()
+
     config = Config(
-        _LeaseLock(client, namespace, identity),
+        lock,
         lease_duration=timings.duration,
         renew_deadline=timings.renew_deadline,
         retry_period=timings.retry_period,
-        onstarted_leading=work,
+        onstarted_leading=leading,
         onstopped_leading=_nothing,
     )
-    await LeaderElection(config).run()
+    async with running(LeaderElection(config).run()) as election:
+        async with running(won.wait()) as winning:
+            await first(election, winning)
+        try:
+            async with running(work()) as working, running(lock.outlived()) as outlived:
+                await first(election, working, outlived)
+        finally:
+            election.cancel()
+            await lock.release()
 
 
 class _LeaseLock(BaseLock):
     """A Lease for the election; the client's own one asks for `pretty` in a way that the client refuses."""
 
-    def __init__(self, client: Client, namespace: str, identity: str) -> None:
+    def __init__(self, client: Client, namespace: str, identity: str, renew_deadline: float) -> None:
         super().__init__(LEASE_NAME, namespace, identity)
-        self._client = client
+        self._client, self._deadline = client, renew_deadline
+        self._renewed = 0.0
         self._leases = f"/apis/coordination.k8s.io/v1/namespaces/{segment(namespace)}/leases"
+        self._path = f"{self._leases}/{segment(LEASE_NAME)}"
         self._present: Object = {}
 
     async def get(
@@ -65,13 +107,14 @@ class _LeaseLock(BaseLock):
     ) -> tuple[bool, LeaderElectionRecord] | tuple[bool, Exception]:
         """The record in the Lease; or False and why there is none."""
         try:
-            self._present = await self._client.get(f"{self._leases}/{segment(name)}")
+            async with asyncio.timeout(self._deadline):
+                self._present = await self._client.get(self._path)
         except RefusedError as error:
             absent = ApiException(status=error.status, reason=str(error))
             absent.body = json.dumps({"code": error.status})
             return False, absent
-        except UnreachableError as error:
-            return False, ApiException(status=0, reason=str(error))
+        except (UnreachableError, TimeoutError) as error:
+            return False, ApiException(status=0, reason=str(error) or "no answer")
         spec = self._present.get("spec") or {}
         duration = spec.get("leaseDurationSeconds")
         return True, LeaderElectionRecord(
@@ -94,13 +137,32 @@ class _LeaseLock(BaseLock):
     async def update(self, name: str, namespace: str, updated_record: LeaderElectionRecord) -> bool:
         """Replace the Lease that was read last; False where it is another one by now."""
         body = {**self._present, "spec": self._spec(updated_record)}
-        return await self._written(self._client.update(f"{self._leases}/{segment(name)}", body))
+        return await self._written(self._client.update(self._path, body))
+
+    async def outlived(self) -> None:
+        """Return when the Lease was not renewed for the renew deadline."""
+        while (rest := self._renewed + self._deadline - time.monotonic()) > 0:
+            await asyncio.sleep(rest)
+
+    async def release(self) -> None:
+        """Leave the Lease without a holder, if it is ours, so that the next one need not wait it out."""
+        spec = {**(self._present.get("spec") or {}), "leaseDurationSeconds": 1}
+        if spec.pop("holderIdentity", None) != self.identity:
+            return
+        with contextlib.suppress(RefusedError, UnreachableError, TimeoutError):
+            async with asyncio.timeout(RELEASE_SECONDS):
+                await self._client.update(self._path, {**self._present, "spec": spec})
 
     async def _written(self, call: Coroutine[Any, Any, Object]) -> bool:
+        began = time.monotonic()
         try:
-            self._present = await call
-        except (RefusedError, UnreachableError):
+            async with asyncio.timeout(self._deadline):
+                self._present = await call
+        except (RefusedError, UnreachableError, TimeoutError) as error:
+            if not (isinstance(error, RefusedError) and error.conflict):
+                log.warning("the lease cannot be written", error=str(error) or "no answer")
             return False
+        self._renewed = began
         return True
 
     def _spec(self, record: LeaderElectionRecord) -> Object:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Generic, TypeVar
 
-from autoslicer.cluster.client import Client, Object, RefusedError, UnreachableError
+import structlog
+
+from autoslicer.cluster.client import Client, Object, RefusedError, UnreachableError, version
 from autoslicer.core.reading import Row
 from autoslicer.core.snapshot import node_named
 
@@ -16,8 +19,10 @@ RowT = TypeVar("RowT", bound=Row)
 PAGE = 500
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 30.0
 """seconds between attempts; doubled after each failure, with jitter"""
-ABSENT_PAUSE = 30.0
-"""seconds until a resource that the API server does not have is asked for again"""
+SHORTEST_WATCH = 1.0
+"""seconds; a watch that ends sooner and brings nothing was not served by an API server that is well"""
+
+log = structlog.get_logger("autoslicer.reflector")
 
 
 class _ExpiredError(Exception):
@@ -43,16 +48,35 @@ class Reflector(Generic[RowT]):
         changed: Callable[[RowT | None, RowT | None], None],
         relisted: Callable[[str, str], None] = lambda kind, cause: None,
         keep: Callable[[RowT], bool] = lambda row: True,
-        optional: bool = False,
+        empty_on: Collection[int] = (),
+        page: int = PAGE,
     ) -> None:
-        """`changed` is told (old, new) of every change; an `optional` resource may be absent."""
+        """Nothing is asked for before `run`.
+
+        Args:
+            client: to ask with.
+            kind: for logs and metrics.
+            path: of the collection.
+            read: the row of an object; ValueError where it cannot be read.
+            changed: told (old, new) of every change of a row, and (None, None) when the first list is
+                complete or the unread objects change.
+            relisted: told the kind and the cause of every list.
+            keep: which rows matter.
+            empty_on: HTTP statuses of a list that mean that there is nothing (404: the resource is absent).
+            page: objects asked for at once.
+        """
         self.kind = kind
         self.rows: dict[str, RowT] = {}
         self.unread: dict[str, tuple[str, str]] = {}
         self.synced = False
         self._client, self._path, self._read = client, path, read
-        self._changed, self._relisted, self._keep, self._optional = changed, relisted, keep, optional
+        self._changed, self._relisted, self._keep = changed, relisted, keep
+        self._empty_on, self._page = empty_on, page
         self._contact = time.monotonic()
+        self._trouble = ""
+        # the newest version that the API server has told of, and the versions of own writes beyond it
+        self._told = 0
+        self._ahead: dict[str, int] = {}
 
     @property
     def age(self) -> float:
@@ -63,122 +87,142 @@ class Reflector(Generic[RowT]):
         """List and watch until cancelled."""
         pause, cause = FIRST_PAUSE, "start"
         while True:
+            listed = math.inf
             try:
-                version = await self._list(cause)
-                pause = FIRST_PAUSE
+                since = await self._list(cause)
+                listed, self._trouble = time.monotonic(), ""
                 while True:
-                    version = await self._watch(version)
+                    since = await self._watch(since)
             except _ExpiredError:
                 cause = "expired"
-                continue
             except RefusedError as error:
                 cause = "expired" if error.status == 410 else "refused"
-                if self._optional and error.status == 404:
-                    self._replace({}, {})
-                    pause = ABSENT_PAUSE
-            except UnreachableError:
+                if error.status in self._empty_on:
+                    self._contact = time.monotonic()
+                    self._replace({}, {}, 0)
+                    pause = LONGEST_PAUSE
+                self._warn(error)
+            except UnreachableError as error:
                 cause = "unreachable"
+                self._warn(error)
+            if time.monotonic() - listed > LONGEST_PAUSE:
+                pause = FIRST_PAUSE
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))
             pause = min(pause * 2, LONGEST_PAUSE)
 
-    def observe(self, item: Object) -> RowT | None:
-        """Take over an object that a write or a read of our own returned, unless a newer one is here."""
-        key = _key(item)
-        try:
-            row = self._read(item)
-        except ValueError:
-            return None
-        present = self.rows.get(key)
-        if present is None or _version(row) >= _version(present):
-            self._set(key, row)
-        return row
+    def observe(self, item: Object) -> None:
+        """Take over what a write of our own returned, unless the API server has told of it since."""
+        key, at = _key(item), version(item)
+        if at > max(self._told, self._ahead.get(key, 0)):
+            self._ahead[key] = at
+            self._put(key, *self._project(item))
 
     async def _list(self, cause: str) -> str:
         self._relisted(self.kind, cause)
         rows: dict[str, RowT] = {}
         unread: dict[str, tuple[str, str]] = {}
-        query = {"limit": str(PAGE)}
+        query = {"limit": str(self._page)}
         while True:
             page = await self._client.get(self._path, **query)
             self._contact = time.monotonic()
             for item in page.get("items") or []:
-                self._project(item, rows, unread)
-            metadata = page.get("metadata", {})
-            if not metadata.get("continue"):
+                row, problem = self._project(item)
+                if row is not None:
+                    rows[_key(item)] = row
+                if problem is not None:
+                    unread[_key(item)] = problem
+            following = page["metadata"].get("continue")
+            if not following:
                 break
-            query["continue"] = metadata["continue"]
+            query["continue"] = following
             await asyncio.sleep(0)
-        self._replace(rows, unread)
-        return str(metadata.get("resourceVersion", ""))
+        self._replace(rows, unread, version(page))
+        return str(page["metadata"].get("resourceVersion", ""))
 
-    async def _watch(self, version: str) -> str:
+    async def _watch(self, since: str) -> str:
         """Follow one watch to its end and return the newest version seen."""
-        seconds = str(random.randint(300, 600))
+        began, brought = time.monotonic(), 0
         events = self._client.watch(
-            self._path, resourceVersion=version, allowWatchBookmarks="true", timeoutSeconds=seconds
+            self._path,
+            resourceVersion=since,
+            allowWatchBookmarks="true",
+            timeoutSeconds=str(random.randint(300, 600)),
         )
         try:
             async for event in events:
                 self._contact = time.monotonic()
+                brought += 1
                 item = event["object"]
                 if event["type"] == "ERROR":
                     raise _ExpiredError if item.get("code") == 410 else UnreachableError(item.get("message"))
-                version = item["metadata"]["resourceVersion"]
-                if event["type"] == "DELETED":
-                    self._set(_key(item), None)
-                elif event["type"] != "BOOKMARK":
-                    self._take(item)
+                since = item["metadata"]["resourceVersion"]
+                self._hear(event["type"], item)
         finally:
             await events.aclose()  # type: ignore[attr-defined]
         self._contact = time.monotonic()
-        return version
+        if not brought and self._contact - began < SHORTEST_WATCH:
+            raise UnreachableError("the watch ended at once")
+        return since
 
-    def _take(self, item: Object) -> None:
-        key, rows, unread = _key(item), dict[str, RowT](), dict[str, tuple[str, str]]()
-        self._project(item, rows, unread)
-        if key in unread:
-            self._set(key, None)
-            self.unread[key] = unread[key]
-        else:
-            self._set(key, rows.get(key))
-
-    def _project(self, item: Object, rows: dict[str, RowT], unread: dict[str, tuple[str, str]]) -> None:
+    def _hear(self, what: str, item: Object) -> None:
+        """Take over an event; one that is older than a write of our own to that object says nothing new."""
+        self._told = version(item)
+        if what == "BOOKMARK":
+            return
         key = _key(item)
+        if self._told < self._ahead.get(key, 0):
+            return
+        self._ahead.pop(key, None)
+        self._put(key, *((None, None) if what == "DELETED" else self._project(item)))
+
+    def _warn(self, error: Exception) -> None:
+        """Log what goes wrong, once as long as it stays the same."""
+        if str(error) != self._trouble:
+            self._trouble = str(error)
+            log.warning("a list or watch has failed", kind=self.kind, path=self._path, error=str(error))
+
+    def _project(self, item: Object) -> tuple[RowT | None, tuple[str, str] | None]:
+        """The row, if it matters; or what is wrong with the object and which node it names."""
         try:
             row = self._read(item)
         except ValueError as error:
-            unread[key] = (str(error), node_named(item))
-            return
-        if self._keep(row):
-            rows[key] = row
+            return None, (str(error), node_named(item))
+        return (row if self._keep(row) else None), None
 
-    def _replace(self, rows: dict[str, RowT], unread: dict[str, tuple[str, str]]) -> None:
-        old, self.rows, self.unread, self.synced = self.rows, rows, unread, True
+    def _put(self, key: str, row: RowT | None, problem: tuple[str, str] | None) -> None:
+        old, known = self.rows.pop(key, None), self.unread.pop(key, None)
+        if row is not None:
+            self.rows[key] = row
+        if problem is not None:
+            self.unread[key] = problem
+        if old != row:
+            self._changed(old, row)
+        if known != problem:
+            self._complain([] if problem is None else [problem])
+
+    def _replace(self, rows: dict[str, RowT], unread: dict[str, tuple[str, str]], at: int) -> None:
+        self._told = at
+        self._ahead = {key: written for key, written in self._ahead.items() if written > at}
+        for key in self._ahead:
+            rows.pop(key, None)
+            if key in self.rows:
+                rows[key] = self.rows[key]
+        old, self.rows = self.rows, rows
+        known, self.unread = self.unread, unread
+        first, self.synced = not self.synced, True
         for key in old.keys() | rows.keys():
             if old.get(key) != rows.get(key):
                 self._changed(old.get(key), rows.get(key))
-        if not old and not rows:
-            self._changed(None, None)
+        if first or known != unread:
+            self._complain([problem for key, problem in unread.items() if known.get(key) != problem])
 
-    def _set(self, key: str, row: RowT | None) -> None:
-        old = self.rows.get(key)
-        self.unread.pop(key, None)
-        if row is None or not self._keep(row):
-            self.rows.pop(key, None)
-            row = None
-        else:
-            self.rows[key] = row
-        if old != row:
-            self._changed(old, row)
+    def _complain(self, problems: Collection[tuple[str, str]]) -> None:
+        for sentence, _ in problems:
+            log.warning("an object cannot be read and is left out", kind=self.kind, error=sentence)
+        self._changed(None, None)
 
 
 def _key(item: Object) -> str:
     metadata = item.get("metadata") or {}
     namespace, name = metadata.get("namespace"), metadata.get("name", "")
     return f"{namespace}/{name}" if namespace else str(name)
-
-
-def _version(row: Row) -> int:
-    """Resource versions are numbers that grow, as Kubernetes has it since 1.35; 0 where a row has none."""
-    text = getattr(row, "resource_version", "")
-    return int(text) if text.isdigit() else 0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import structlog
+
 from autoslicer.cluster import documents, paths
 from autoslicer.cluster.cache import Cache
 from autoslicer.cluster.client import Client, Object, RefusedError
@@ -29,6 +31,8 @@ CONFIG_MAP_LIMIT = 1024 * 1024
 """bytes; the API server takes no larger ConfigMap"""
 _ATTEMPTS = 5
 CONFIG_KEY = "config.yaml"
+
+log = structlog.get_logger("autoslicer.writer")
 
 
 class PublishError(Exception):
@@ -77,9 +81,16 @@ class Writer:
                     await self._client.patch(paths.pod(action.namespace, action.name), body)
                 )
             case Report():
-                await self._recorder.report(action)
+                await self._report(action)
             case PolicyStatus():
                 await self._policy_status(action, now)
+
+    async def _report(self, action: Report) -> None:
+        """An event that is refused, as in a namespace that is being deleted, stops nothing else."""
+        try:
+            await self._recorder.report(action)
+        except RefusedError as error:
+            log.warning("an event was refused", object=action.name, reason=action.reason, error=str(error))
 
     async def _create(self, action: CreateChange) -> None:
         try:
@@ -137,7 +148,7 @@ class Writer:
                 return
             data = {**(present.get("data") or {}), CONFIG_KEY: text}
             try:
-                await self._client.update(path, {**present, "data": data})
+                self._cache.observe_config_map(await self._client.update(path, {**present, "data": data}))
             except RefusedError as error:
                 if error.status != 409:
                     raise
@@ -146,12 +157,12 @@ class Writer:
         raise RefusedError(409, f"ConfigMap {action.namespace}/{action.name} keeps changing")
 
     async def _policy_status(self, action: PolicyStatus, now: float) -> None:
-        present = self._cache.policy_object(action.name)
+        present = self._cache.policies.object(action.name)
         wanted = documents.policy_status(action, now)
         if present is None or documents.same_policy_status(present.get("status") or {}, wanted):
             return
         path = f"{paths.one(paths.POLICIES, action.name)}/status"
-        self._cache.apply_policy("MODIFIED", await self._client.patch(path, {"status": wanted}))
+        self._cache.policies.observe(await self._client.patch(path, {"status": wanted}))
 
 
 def _with(config_map: Object, wanted: Mapping[str, tuple[ConfigEntry, ...]]) -> str | None:

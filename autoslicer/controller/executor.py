@@ -7,12 +7,13 @@ import contextlib
 import random
 import time
 from collections.abc import Mapping
+from functools import partial
 
 import structlog
 
 from autoslicer.cluster.cache import Cache, same_but_for_version
 from autoslicer.cluster.client import Client, RefusedError, UnreachableError
-from autoslicer.cluster.observer import look
+from autoslicer.cluster.observer import UnreadableError, look
 from autoslicer.cluster.writer import PublishError, Writer
 from autoslicer.core.actions import Action, WakeAt, WriteChangeStatus
 from autoslicer.core.phases import Phase, live, phase
@@ -58,7 +59,9 @@ class Executor:
         for name, change in self._cache.changes.rows.items():
             if live(change) and name not in self._tasks:
                 self._pokes[name] = asyncio.Event()
-                self._tasks[name] = asyncio.create_task(self._carry_on(name), name=f"change {name}")
+                task = asyncio.create_task(self._carry_on(name), name=f"change {name}")
+                task.add_done_callback(partial(self._forget, name))
+                self._tasks[name] = task
         for poke in self._pokes.values():
             poke.set()
 
@@ -70,34 +73,31 @@ class Executor:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _carry_on(self, name: str) -> None:
+        """Advance one change until it has ended; what goes wrong is tried again, ever more slowly."""
         sightings: tuple[float, ...] = ()
         pause, stale = FIRST_PAUSE, False
-        try:
-            while (change := self._cache.changes.rows.get(name)) is not None and live(change):
-                self._pokes[name].clear()
-                if not self._ripe(change):
-                    await self._pokes[name].wait()
-                    continue
-                try:
-                    sightings, again = await self._step(change, sightings, stale)
-                    pause, stale = FIRST_PAUSE, False
-                except RefusedError as error:
-                    if not error.conflict:
-                        log.warning("a write was refused", change=name, error=str(error))
-                    stale, again = True, pause * random.uniform(0.5, 1.0)
-                    pause = min(pause * 2, LONGEST_PAUSE)
-                except (UnreachableError, PublishError) as error:
+        poke = self._pokes[name]
+        while (change := self._cache.changes.rows.get(name)) is not None and live(change):
+            poke.clear()
+            if not self._ripe(change):
+                await poke.wait()
+                continue
+            try:
+                sightings, again = await self._step(change, sightings, stale)
+            except (RefusedError, UnreachableError, UnreadableError, PublishError) as error:
+                if not (isinstance(error, RefusedError) and error.conflict):
                     log.warning("a step failed and is tried again", change=name, error=str(error))
-                    await asyncio.sleep(pause * random.uniform(0.5, 1.0))
-                    pause = min(pause * 2, LONGEST_PAUSE)
-                    continue
-                await self._wait(name, again)
-        except Exception:
-            log.exception("a change cannot be carried on", change=name)
-            raise
-        finally:
-            self._tasks.pop(name, None)
-            self._pokes.pop(name, None)
+            except Exception:
+                # a fault of ours, which must not leave a tainted node alone for good
+                log.exception("a step failed and is tried again", change=name)
+            else:
+                pause, stale = FIRST_PAUSE, False
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(poke.wait(), again)
+                continue
+            stale = True
+            await asyncio.sleep(pause * random.uniform(0.5, 1.0))
+            pause = min(pause * 2, LONGEST_PAUSE)
 
     async def _step(
         self, change: ReconfigurationRow, sightings: tuple[float, ...], stale: bool
@@ -127,9 +127,9 @@ class Executor:
         """A Waiting change goes no further before a cycle has judged it."""
         return phase(change) is not Phase.WAITING or change.name in self._decided
 
-    async def _wait(self, name: str, seconds: float | None) -> None:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._pokes[name].wait(), seconds)
+    def _forget(self, name: str, _: asyncio.Task[None]) -> None:
+        self._tasks.pop(name, None)
+        self._pokes.pop(name, None)
 
     def _hear(self, old: Row | None, new: Row | None) -> None:
         """Wake the tasks that a change of the cluster concerns."""

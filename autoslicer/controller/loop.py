@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from functools import partial
 
 import structlog
 
 from autoslicer.cluster.cache import Cache, same_but_for_version
 from autoslicer.cluster.client import RefusedError, UnreachableError
 from autoslicer.cluster.writer import PublishError, Writer
+from autoslicer.controller import search
 from autoslicer.controller.batcher import Batcher
 from autoslicer.controller.executor import Executor
 from autoslicer.controller.measures import measure
@@ -25,7 +27,8 @@ from autoslicer.observability.metrics import Metrics
 
 STALE_SECONDS = 120.0
 """nothing is decided on a cache that has not heard of the API server for so long"""
-RETRY_SECONDS = 1.0
+RETRY_SECONDS, LONGEST_RETRY_SECONDS = 1.0, 60.0
+"""until the next cycle where one could not be run, or something of it failed: then ever longer"""
 
 log = structlog.get_logger("autoslicer.loop")
 
@@ -34,54 +37,75 @@ class Loop:
     """One cycle after the other."""
 
     def __init__(
-        self, cache: Cache, writer: Writer, executor: Executor, batcher: Batcher, metrics: Metrics
+        self,
+        cache: Cache,
+        writer: Writer,
+        executor: Executor,
+        batcher: Batcher,
+        metrics: Metrics,
+        stale_seconds: float = STALE_SECONDS,
     ) -> None:
         self._cache, self._writer, self._executor = cache, writer, executor
-        self._batcher, self._metrics = batcher, metrics
+        self._batcher, self._metrics, self._stale_seconds = batcher, metrics, stale_seconds
         self._prepared = Prepared()
         cache.listen(self._hear)
 
     async def run(self) -> None:
-        """Run cycles until cancelled."""
+        """Run cycles until cancelled; changes under way go on whatever happens to a cycle."""
         self._batcher.poke()
+        pause = RETRY_SECONDS
         try:
             while True:
                 await self._batcher.wait()
-                if not self._cache.synced or self._cache.age > STALE_SECONDS:
+                if not self._cache.synced or self._cache.age > self._stale_seconds:
                     await asyncio.sleep(RETRY_SECONDS)
                     self._batcher.poke()
                     continue
-                await self._cycle()
+                try:
+                    well = await self._cycle()
+                except Exception:
+                    log.exception("a cycle failed and is tried again")
+                    await asyncio.sleep(pause)
+                    well = False
+                if well:
+                    pause = RETRY_SECONDS
+                else:
+                    asyncio.get_running_loop().call_later(pause, self._batcher.poke)
+                    pause = min(pause * 2, LONGEST_RETRY_SECONDS)
         finally:
             await self._executor.stop()
 
-    async def _cycle(self) -> None:
+    async def _cycle(self) -> bool:
+        """One cycle; false where something of it must be tried again."""
         began = time.monotonic()
         now = time.time()
         # 1. the cluster, frozen
         snapshot = self._cache.snapshot()
         taken = time.monotonic()
         # 2. what shall be done; planning may take long and must not hold up the watches
-        decision, self._prepared = await asyncio.to_thread(
-            decide, snapshot, snapshot.policies, now, self._prepared
+        decision, self._prepared = await search.apart(
+            partial(decide, snapshot, snapshot.policies, now, self._prepared)
         )
         decided = time.monotonic()
         # 3. do it
-        await self._act(decision.actions, now)
+        well = await self._act(decision.actions, now)
         self._executor.follow(decision.holds, frozenset(snapshot.changes))
         self._batcher.wake_at(decision.wake)
         spent = {"snapshot": taken - began, "decide": decided - taken, "act": time.monotonic() - decided}
         measure(self._metrics, snapshot, decision, spent)
+        return well
 
-    async def _act(self, actions: Sequence[Action], now: float) -> None:
+    async def _act(self, actions: Sequence[Action], now: float) -> bool:
         """Carry out each action by itself: one that fails holds up no other and is decided anew."""
+        well = True
         for action in actions:
             try:
                 await self._writer.carry_out([action], now)
             except (RefusedError, UnreachableError, PublishError) as error:
+                well = False
                 if not (isinstance(error, RefusedError) and error.conflict):
                     log.warning("an action failed", action=type(action).__name__, error=str(error))
-                asyncio.get_running_loop().call_later(RETRY_SECONDS, self._batcher.poke)
+        return well
 
     def _hear(self, old: Row | None, new: Row | None) -> None:
         if not same_but_for_version(old, new) and (

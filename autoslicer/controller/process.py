@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
+import secrets
+import socket
 import time
-from collections.abc import Callable
+from contextlib import AsyncExitStack
 
 import structlog
 
 from autoslicer.cluster.cache import Cache
-from autoslicer.cluster.client import connect
+from autoslicer.cluster.client import Client
 from autoslicer.cluster.events import Recorder
-from autoslicer.cluster.lease import LeaseTimings, lead
+from autoslicer.cluster.lease import lead
+from autoslicer.cluster.tasks import first, running
 from autoslicer.cluster.writer import Writer
+from autoslicer.controller import search
 from autoslicer.controller.batcher import Batcher
 from autoslicer.controller.executor import Executor
 from autoslicer.controller.http import serving
@@ -28,66 +31,49 @@ from autoslicer.observability.metrics import Metrics
 log = structlog.get_logger("autoslicer")
 
 
-async def run(settings: Settings, started: Callable[[Cache], None]) -> None:
-    """Watch, wait for leadership and act; returns only when leadership is lost.
+class ControllerError(Exception):
+    """Why the controller ended by itself, in one sentence."""
 
-    Args:
-        settings: of this process.
-        started: told of the cache before anything is listed, so that policy events can go there.
+
+async def run(settings: Settings, client: Client, cache: Cache, metrics: Metrics) -> None:
+    """Watch, wait for leadership and act until cancelled.
 
     Raises:
-        UnreachableError: there is neither a kubeconfig nor a service account.
-        OSError: the metrics address cannot be listened on.
+        ControllerError: the metrics address cannot be listened on, or leadership was lost.
     """
-    metrics = Metrics()
-    client = await connect(
-        settings.kubeconfig,
-        settings.context,
-        lambda verb, code: metrics.api_requests.labels(verb, code).inc(),
-    )
-    try:
-        cache = Cache(client, lambda kind, cause: metrics.relists.labels(kind, cause).inc())
-        started(cache)
+    identity = f"{socket.gethostname()}-{secrets.token_hex(4)}"
+    writer = Writer(client, cache, Recorder(client, identity))
+    timing = Timing(settings.idle_confirm_seconds, settings.publish_settle_seconds)
+    executor = Executor(client, cache, writer, timing)
+    loop = Loop(cache, writer, executor, Batcher(), metrics)
+
+    async def work() -> None:
+        log.info("leading", identity=identity)
+        metrics.leader.set(1)
         _record(cache, metrics)
-        writer = Writer(client, cache, Recorder(client, settings.identity))
-        timing = Timing(settings.idle_confirm_seconds, settings.publish_settle_seconds)
-        executor = Executor(client, cache, writer, timing)
-        loop = Loop(cache, writer, executor, Batcher(), metrics)
-        timings = LeaseTimings(
-            settings.lease_duration_seconds, settings.renew_deadline_seconds, settings.retry_period_seconds
-        )
+        try:
+            await loop.run()
+        finally:
+            metrics.leader.set(0)
 
-        async def work() -> None:
-            metrics.leader.set(1)
-            log.info("leading", identity=settings.identity)
-            try:
-                await loop.run()
-            finally:
-                metrics.leader.set(0)
-
-        async with serving(listen_on(settings.metrics_address), cache, metrics) as port:
-            log.info("serving", port=port)
-            watching = asyncio.create_task(cache.run(), name="cache")
-            leading = asyncio.create_task(lead(client, settings.namespace, settings.identity, timings, work))
-            await _until_one_ends(watching, leading)
-            log.error("leadership is lost")
-    finally:
-        await client.close()
-
-
-async def _until_one_ends(*tasks: asyncio.Task[None]) -> None:
-    """Wait for the first task to end, cancel the others and raise what went wrong."""
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    async with AsyncExitStack() as stack:
+        try:
+            port = await stack.enter_async_context(
+                serving(listen_on(settings.metrics_address), cache, metrics)
+            )
+        except OSError as error:
+            raise ControllerError(f"cannot listen on {settings.metrics_address}: {error.strerror}") from None
+        log.info("serving", port=port)
+        search.warm_up()
+        watching = await stack.enter_async_context(running(cache.run()))
+        leading = lead(client, settings.namespace, identity, settings.lease_timings(), work)
+        election = await stack.enter_async_context(running(leading))
+        await first(watching, election)
+    raise ControllerError("leadership is lost, so that another process may act by now")
 
 
 def _record(cache: Cache, metrics: Metrics) -> None:
+    """Count what happens from now on; only the leader does, so that replicas count nothing twice."""
     fulfilment = Fulfilment(metrics, lambda: cache.changes.rows)
 
     def hear(old: Row | None, new: Row | None) -> None:

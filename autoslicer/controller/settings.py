@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from autoslicer.cluster.lease import LeaseTimings
 
 _POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 Seconds = Annotated[float, Field(ge=0)]
@@ -19,10 +19,6 @@ def _namespace() -> str:
     return _POD_NAMESPACE.read_text().strip() if _POD_NAMESPACE.exists() else "autoslicer-system"
 
 
-def _identity() -> str:
-    return f"{os.environ.get('POD_NAME') or socket.gethostname()}-{os.getpid()}"
-
-
 class Settings(BaseSettings):
     """Everything that can be set; times in seconds."""
 
@@ -31,7 +27,6 @@ class Settings(BaseSettings):
     kubeconfig: str = ""
     context: str = ""
     namespace: str = Field(default_factory=_namespace)
-    identity: str = Field(default_factory=_identity)
     metrics_address: str = ":8080"
     log_format: Literal["text", "json"] = "text"
     idle_confirm_seconds: Seconds = 1.0
@@ -39,6 +34,17 @@ class Settings(BaseSettings):
     lease_duration_seconds: int = 15
     renew_deadline_seconds: int = 10
     retry_period_seconds: int = 2
+
+    def lease_timings(self) -> LeaseTimings:
+        """The three times of the Lease."""
+        return LeaseTimings(
+            self.lease_duration_seconds, self.renew_deadline_seconds, self.retry_period_seconds
+        )
+
+    @model_validator(mode="after")
+    def _lease(self) -> Self:
+        self.lease_timings()
+        return self
 
     @field_validator("metrics_address")
     @classmethod

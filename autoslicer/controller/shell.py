@@ -3,45 +3,70 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import logging
 import os
-import signal
+from collections.abc import Iterator
 from typing import Any
 
 import kopf
 import structlog
 
 from autoslicer.cluster.cache import Cache
-from autoslicer.cluster.client import UnreachableError
-from autoslicer.controller import process
+from autoslicer.cluster.connection import connect
+from autoslicer.cluster.tasks import running
+from autoslicer.controller import process, search
+from autoslicer.controller.process import ControllerError
 from autoslicer.controller.settings import Settings
 from autoslicer.core import names
+from autoslicer.observability.metrics import Metrics
 
 log = structlog.get_logger("autoslicer")
 
 
-class Shell:
-    """One run of the controller under kopf, which brings the event loop, the signals and the policy watch."""
+def run(settings: Settings) -> None:
+    """Run the controller until SIGTERM or SIGINT.
+
+    Raises:
+        UnreachableError: there is neither a kubeconfig nor a service account to connect with.
+        ControllerError: it ended by itself.
+    """
+    shell = _Shell(settings)
+    try:
+        kopf.run(registry=shell.registry, standalone=True, clusterwide=True, stop_flag=shell.ended)
+    except Exception as error:
+        shell.failure = shell.failure or error
+    if search.under_way():
+        _leave_at_once(shell.failure)
+    if isinstance(shell.failure, ControllerError):
+        raise shell.failure
+    if shell.failure is not None:
+        log.error("the controller failed", exc_info=shell.failure)
+        raise ControllerError("the controller failed; the log says why")
+
+
+class _Shell:
+    """One run of the controller under kopf, which brings the event loop, the signals and the policy watch.
+
+    Attributes:
+        ended: set when the work has ended by itself.
+        failure: why it did.
+    """
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._task: asyncio.Task[None] | None = None
-        self._cache: Cache | None = None
-        self._early: list[tuple[str | None, dict[str, Any]]] = []
-        self.failed = False
+        self._settings, self._metrics = settings, Metrics()
+        self._client = asyncio.run(connect(settings.kubeconfig, settings.context, self._count))
+        self._cache = Cache(self._client, self._relisted)
+        self._work: asyncio.Task[None] | None = None
+        self.ended = asyncio.Event()
+        self.failure: BaseException | None = None
         self.registry = kopf.OperatorRegistry()
         kopf.on.startup(registry=self.registry)(self._startup)
         kopf.on.cleanup(registry=self.registry)(self._cleanup)
-        kopf.on.login(registry=self.registry)(kopf.login_with_kubeconfig)
-        kopf.on.login(registry=self.registry)(kopf.login_with_service_account)
+        kopf.on.login(registry=self.registry)(self._login)
         kopf.on.event(names.GROUP, names.VERSION, "migautoscalingpolicies", registry=self.registry)(
             self._policy
         )
-
-    def run(self) -> None:
-        """Run until SIGTERM or SIGINT, or until leadership is lost; `failed` tells which."""
-        if self._settings.kubeconfig:
-            os.environ["KUBECONFIG"] = self._settings.kubeconfig
-        kopf.run(registry=self.registry, standalone=True, clusterwide=True)
 
     async def _startup(self, settings: kopf.OperatorSettings, **_: Any) -> None:
         settings.scanning.disabled = True
@@ -50,35 +75,68 @@ class Shell:
         settings.persistence.finalizer = f"{names.GROUP}/finalizer"
         settings.watching.chunk_size = 500
         settings.networking.request_timeout = 30
-        settings.networking.error_backoffs = [1, 2, 4, 8, 16, 30]
-        self._task = asyncio.create_task(process.run(self._settings, self._ready), name="autoslicer")
-        self._task.add_done_callback(self._ended)
+        settings.networking.error_backoffs = _Backoffs()
+        self._work = asyncio.create_task(
+            process.run(self._settings, self._client, self._cache, self._metrics), name="autoslicer"
+        )
+        self._work.add_done_callback(self._ended)
+        # kopf looks for the custom resource but once; whatever is to be seen before it is there, we serve
+        try:
+            async with running(self._cache.policies.listed.wait()) as listed:
+                await asyncio.wait([listed, self._work], return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            await self._cleanup()
+            raise
 
     async def _cleanup(self, **_: Any) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        if self._work is not None:
+            self._work.cancel()
+            await asyncio.gather(self._work, return_exceptions=True)
+        await self._client.close()
+
+    async def _login(self, **_: Any) -> kopf.ConnectionInfo:
+        """The connection of our own client; asked for again when its credentials are refused."""
+        settings = self._client.api.configuration
+        header = await settings.get_api_key_with_prefix("BearerToken", alias="authorization")
+        scheme, _blank, token = (header or "").partition(" ")
+        return kopf.ConnectionInfo(
+            server=settings.host,
+            ca_path=settings.ssl_ca_cert,
+            insecure=not settings.verify_ssl,
+            certificate_path=settings.cert_file,
+            private_key_path=settings.key_file,
+            scheme=scheme or None,
+            token=token or None,
+            proxy_url=settings.proxy,
+            trust_env=True,
+        )
 
     async def _policy(self, type: str | None, body: kopf.Body, **_: Any) -> None:
-        item = dict(body)
-        if self._cache is None:
-            self._early.append((type, item))
-        else:
-            self._cache.apply_policy(type, item)
+        self._cache.policies.apply(type, dict(body))
 
-    def _ready(self, cache: Cache) -> None:
-        self._cache = cache
-        for event, item in self._early:
-            cache.apply_policy(event, item)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, work: asyncio.Task[None]) -> None:
         """The work ended by itself: that is a failure, and the process goes with it."""
-        if task.cancelled():
-            return
-        self.failed = True
-        error = task.exception()
-        if isinstance(error, UnreachableError | OSError | ValueError):
-            log.error(str(error))
-        elif error is not None:
-            log.error("the controller failed", exc_info=error)
-        os.kill(os.getpid(), signal.SIGTERM)
+        if not work.cancelled():
+            self.failure = work.exception()
+            self.ended.set()
+
+    def _count(self, verb: str, code: str) -> None:
+        self._metrics.api_requests.labels(verb, code).inc()
+
+    def _relisted(self, kind: str, cause: str) -> None:
+        self._metrics.relists.labels(kind, cause).inc()
+
+
+class _Backoffs:
+    """Seconds between kopf's attempts at one request: it never gives up."""
+
+    def __iter__(self) -> Iterator[float]:
+        return itertools.chain((1, 2, 4, 8, 16), itertools.repeat(30))
+
+
+def _leave_at_once(failure: BaseException | None) -> None:
+    """End the process while a search is under way, whose libraries must not be torn down beneath it."""
+    if failure is not None:
+        log.error("the controller ended by itself", exc_info=failure)
+    logging.shutdown()
+    os._exit(0 if failure is None else 1)
