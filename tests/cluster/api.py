@@ -69,8 +69,9 @@ class Api:
     def watch(self, path: str, version: str) -> Iterator[tuple[str, Object]]:
         """Events (type, object) from a resourceVersion on, until the server ends the watch."""
         query = urlencode({"watch": "true", "resourceVersion": version, "allowWatchBookmarks": "true"})
+        limit = urllib3.Timeout(connect=5, read=3600)
         answer = self._pool.request(
-            "GET", f"{self._server}{path}?{query}", preload_content=False, timeout=urllib3.Timeout(connect=5, read=3600)
+            "GET", f"{self._server}{path}?{query}", preload_content=False, timeout=limit
         )
         try:
             rest = b""
