@@ -46,6 +46,11 @@ fmt: sync ## Format the code and sort its imports
 cluster: sync ## Leave a test cluster running (real control plane, real mig-manager) and print its KUBECONFIG
 	@"$(UV)" run --no-sync python -m tests.cluster
 
+.PHONY: bench
+bench: uv debian sync ## Measure our own share of the time to a slice on the real control plane (a minute or two)
+	@"$(UV)" run --no-sync python -m tests.cluster.tools
+	@"$(UV)" run --no-sync python -m benchmarks.own_share $(ARGS)
+
 .PHONY: docs
 docs: sync ## Write the module list of docs/architecture.md anew
 	@"$(UV)" run --no-sync python -m tests.architecture --write
