@@ -145,7 +145,14 @@ class Client:
 
 
 def segment(name: str) -> str:
-    """A name as one segment of a path; a name from the cluster can not reach another path."""
+    """A name as one segment of a path.
+
+    Raises:
+        RefusedError: no object can be called so (404). The API server takes an encoded slash for a slash, and
+            a name from the cluster must not lead to another path.
+    """
+    if name in ("", ".", "..") or any(character in "/%" for character in name):
+        raise RefusedError(404, f"{name[:64]!r} is not a name that Kubernetes allows")
     return quote(name, safe="")
 
 

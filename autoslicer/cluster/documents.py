@@ -89,9 +89,12 @@ def conditions(found: Iterable[Condition]) -> list[Document]:
 
 
 def _gpu(gpu: GpuTarget) -> Document:
-    layouts = {"from": gpu.before, "to": gpu.after}
-    known = {key: dict(layout) for key, layout in layouts.items() if layout is not None}
-    return {"index": gpu.index, **known, "changed": gpu.changed}
+    return {
+        "index": gpu.index,
+        "from": None if gpu.before is None else dict(gpu.before),
+        "to": None if gpu.after is None else dict(gpu.after),
+        "changed": gpu.changed,
+    }
 
 
 def _time(at: float | None) -> str | None:

@@ -28,7 +28,7 @@ from autoslicer.core.actions import (
 from autoslicer.core.rows import ConfigEntry
 
 CONFIG_MAP_LIMIT = 1024 * 1024
-"""bytes; the API server takes no larger ConfigMap"""
+"""bytes; the API server takes no more under all keys of a ConfigMap together"""
 _ATTEMPTS = 5
 CONFIG_KEY = "config.yaml"
 
@@ -183,7 +183,9 @@ def _with(config_map: Object, wanted: Mapping[str, tuple[ConfigEntry, ...]]) -> 
     if all(key in present for key in wanted):
         return None
     text = configs.render({**present, **wanted})
-    if len(text.encode()) >= CONFIG_MAP_LIMIT:
+    others = {key: value for key, value in (config_map.get("data") or {}).items() if key != CONFIG_KEY}
+    held = (*others.values(), *(config_map.get("binaryData") or {}).values(), text)
+    if sum(len(value.encode()) for value in held) > CONFIG_MAP_LIMIT:
         raise PublishError(
             f"ConfigMap {name} would pass {CONFIG_MAP_LIMIT} bytes; remove configs that no node uses"
         )

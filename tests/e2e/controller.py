@@ -18,6 +18,7 @@ from tests.cluster.waiting import until
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 NAMESPACE = "autoslicer-system"
 CHANGES = "/apis/autoslicer.dev/v1alpha1/migreconfigurations"
+MIG_NODES = "/apis/autoslicer.dev/v1alpha1/mignodes"
 POLICIES = "/apis/autoslicer.dev/v1alpha1/migautoscalingpolicies"
 FAST = {
     "AUTOSLICER_LEASE_DURATION_SECONDS": "3",
@@ -30,7 +31,7 @@ def install(cluster: Cluster) -> None:
     """Apply the CRDs and the rights from the manifests that users apply."""
     cluster.control_plane.apply(DEPLOY / "crds", DEPLOY / "namespace.yaml", DEPLOY / "serviceaccount.yaml")
     cluster.control_plane.apply(*sorted(DEPLOY.glob("rbac-*.yaml")))
-    for path in (CHANGES, POLICIES):
+    for path in (CHANGES, POLICIES, MIG_NODES):
         until(lambda path=path: cluster.serves(path), 10, lambda path=path: f"{path} is not served")  # type: ignore[misc]
 
 

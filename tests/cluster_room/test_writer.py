@@ -1,0 +1,414 @@
+"""Every action on the real API server with our own rights: what it does, refuses and leaves alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from autoslicer.cluster import paths
+from autoslicer.cluster.cache import Cache
+from autoslicer.cluster.client import Client, Object, RefusedError
+from autoslicer.cluster.connection import connect
+from autoslicer.cluster.events import Recorder
+from autoslicer.cluster.writer import CONFIG_MAP_LIMIT, PublishError, Writer
+from autoslicer.core import configs, reading
+from autoslicer.core.actions import (
+    Action,
+    AddTaint,
+    CreateChange,
+    DeleteChange,
+    PolicyStatus,
+    Publish,
+    RemoveTaint,
+    Report,
+    SetConfig,
+    TouchPod,
+    WakeAt,
+    WriteChangeStatus,
+)
+from autoslicer.core.configs import config_name, entries_of
+from autoslicer.core.reasons import Reason
+from autoslicer.core.rows import ChangeStatus, Condition, GpuTarget, ReconfigurationRow, Step
+from tests.build import NOON
+from tests.cluster.fixture import OURS, Cluster
+from tests.cluster_room.waiting import until
+
+NODE = "/api/v1/nodes/gpu-a"
+MAP = f"/api/v1/namespaces/gpu-operator/configmaps/{OURS}"
+TAINT = {"key": "autoslicer.dev/reshaping", "value": "1", "effect": "NoSchedule"}
+SEVEN = entries_of([GpuTarget(0, None, (("1g.10gb", 7),), True)])
+NAME = config_name(SEVEN)
+
+
+@pytest.fixture
+def cache(cluster: Cluster, client: Client) -> Cache:
+    return Cache(client)
+
+
+@pytest.fixture
+def writer(client: Client, cache: Cache) -> Writer:
+    return Writer(client, cache, Recorder(client, "test"))
+
+
+@pytest.fixture
+async def version(cluster: Cluster, account: object) -> str:
+    """A node with other people's taint, labels and annotations; gives its resourceVersion."""
+    cluster.plain_node("gpu-a")
+    await until(lambda: _settled(cluster.node("gpu-a")))
+    body = {
+        "metadata": {
+            "labels": {"team": "a", "nvidia.com/mig.config": "all-7g.80gb"},
+            "annotations": {"x": "y"},
+        },
+        "spec": {"taints": [{"key": "team", "value": "a", "effect": "NoExecute"}]},
+    }
+    return str(cluster.api.patch(NODE, body)["metadata"]["resourceVersion"])
+
+
+def _settled(node: Object) -> bool:
+    """Kubernetes' own controllers have written to the new node what they write."""
+    ttl = "node.alpha.kubernetes.io/ttl" in node["metadata"].get("annotations", {})
+    return ttl and not node["spec"].get("taints")
+
+
+async def _do(writer: Writer, *actions: Action) -> None:
+    await writer.carry_out(actions, NOON)
+
+
+async def test_the_taint_is_added_and_removed_alone(
+    cluster: Cluster, writer: Writer, cache: Cache, version: str
+) -> None:
+    """Others' taints stay as they are, ours is replaced in place, and the cache knows it at once."""
+    before = cluster.node("gpu-a")
+    await _do(writer, AddTaint("gpu-a", version, "1"))
+    tainted = cluster.node("gpu-a")
+    foreign = [taint for taint in tainted["spec"]["taints"] if taint["key"] != TAINT["key"]]
+    assert foreign == before["spec"]["taints"]
+    assert [t for t in tainted["spec"]["taints"] if t["key"] == TAINT["key"]] == [TAINT]
+    assert cache.nodes.rows["gpu-a"].resource_version == tainted["metadata"]["resourceVersion"]
+    await _do(writer, AddTaint("gpu-a", cache.nodes.rows["gpu-a"].resource_version, "2"))
+    assert [t.get("value") for t in cluster.node("gpu-a")["spec"]["taints"]] == ["a", "2"]
+    await _do(writer, RemoveTaint("gpu-a", cache.nodes.rows["gpu-a"].resource_version))
+    after = cluster.node("gpu-a")
+    assert after["spec"] == before["spec"]
+    assert after["metadata"]["labels"] == before["metadata"]["labels"]
+    assert after["metadata"]["annotations"] == before["metadata"]["annotations"]
+
+
+async def test_the_last_taint_goes_too(cluster: Cluster, writer: Writer, cache: Cache, version: str) -> None:
+    """A node whose only taint is ours ends up with none."""
+    found = cluster.api.patch(NODE, {"spec": {"taints": [TAINT]}})
+    await _do(writer, RemoveTaint("gpu-a", found["metadata"]["resourceVersion"]))
+    assert "taints" not in cluster.node("gpu-a")["spec"]
+
+
+@pytest.mark.parametrize(
+    "action", [AddTaint("gpu-a", "", "1"), RemoveTaint("gpu-a", ""), SetConfig("gpu-a", "", NAME)], ids=str
+)
+async def test_a_node_that_has_changed_is_left_alone(
+    cluster: Cluster, writer: Writer, version: str, action: AddTaint | RemoveTaint | SetConfig
+) -> None:
+    """Whatever was decided on an older state of the node is refused; on the present one it is done."""
+    now = cluster.api.patch(NODE, {"spec": {"taints": [TAINT]}, "metadata": {"labels": {"x": "changed"}}})
+    with pytest.raises(RefusedError) as refused:
+        await _do(writer, replace(action, resource_version=version))
+    assert refused.value.conflict
+    assert cluster.node("gpu-a")["metadata"]["resourceVersion"] == now["metadata"]["resourceVersion"]
+    wanted = {AddTaint: "2", RemoveTaint: "", SetConfig: NAME}[type(action)]
+    present = replace(action, resource_version=now["metadata"]["resourceVersion"])
+    await _do(writer, replace(present, value="2") if isinstance(present, AddTaint) else present)
+    after = cluster.node("gpu-a")
+    values = [taint["value"] for taint in after["spec"].get("taints", [])]
+    assert wanted in (*values, after["metadata"]["labels"]["nvidia.com/mig.config"], "")
+    assert not (isinstance(action, RemoveTaint) and values)
+
+
+async def test_a_node_that_is_gone_is_a_conflict(writer: Writer, cluster: Cluster) -> None:
+    """An action on a node that was removed is given up, not repeated as a fault of the network."""
+    for action in (AddTaint("nobody", "1", "1"), RemoveTaint("nobody", "1"), SetConfig("nobody", "1", NAME)):
+        with pytest.raises(RefusedError) as refused:
+            await _do(writer, action)
+        assert refused.value.conflict
+
+
+async def test_config_state_and_annotation_are_set_together(
+    cluster: Cluster, writer: Writer, version: str
+) -> None:
+    """One write labels the node, marks it pending and remembers what we set; nothing else changes."""
+    before = cluster.node("gpu-a")
+    await _do(writer, SetConfig("gpu-a", version, NAME))
+    after = cluster.node("gpu-a")
+    labels, annotations = after["metadata"]["labels"], after["metadata"]["annotations"]
+    ours = {"nvidia.com/mig.config": NAME, "nvidia.com/mig.config.state": "pending"}
+    assert labels == {**before["metadata"]["labels"], **ours}
+    assert annotations == {**before["metadata"]["annotations"], "autoslicer.dev/applied-config": NAME}
+    assert after["spec"] == before["spec"]
+
+
+FOREIGN = """\
+# kept by the platform team
+version: v1
+mig-configs:
+  all-disabled: [{devices: all, mig-enabled: false}]
+  ours:  # for training
+  - device-filter: ["0x233010DE", "0x20B010DE"]
+    devices: [0, 1]
+    mig-enabled: true
+    mig-devices: {"3g.40gb": 1, "1g.10gb+me": 1}
+  - devices: [2]
+    mig-enabled: true
+    mig-devices: {}
+"""
+
+
+def _config_map(cluster: Cluster, text: str | None, **more: Any) -> Object:
+    data = {"other.key": "kept"} if text is None else {"config.yaml": text, "other.key": "kept"}
+    body = {"metadata": {"name": OURS, "labels": {"team": "a"}}, "data": data, **more}
+    return cluster.api.create("/api/v1/namespaces/gpu-operator/configmaps", body)
+
+
+def _publish(name: str = NAME) -> Publish:
+    return Publish("gpu-operator", OURS, {name: SEVEN})
+
+
+async def test_published_configs_join_what_is_there(cluster: Cluster, writer: Writer) -> None:
+    """Every entry of the file means what it meant before, other keys and labels stay, ours is added once."""
+    _config_map(cluster, FOREIGN)
+    await _do(writer, _publish())
+    found = cluster.api.get(MAP)
+    assert found["data"]["other.key"] == "kept"
+    assert found["metadata"]["labels"] == {"team": "a"}
+    before, after = yaml.safe_load(FOREIGN), yaml.safe_load(found["data"]["config.yaml"])
+    ours = {NAME: [{"devices": [0], "mig-enabled": True, "mig-devices": {"1g.10gb": 7}}]}
+    assert after == {"version": "v1", "mig-configs": {**before["mig-configs"], **ours}}
+    assert configs.parse(found["data"]["config.yaml"]) == {**configs.parse(FOREIGN), NAME: SEVEN}
+    await _do(writer, _publish())
+    assert cluster.api.get(MAP)["metadata"]["resourceVersion"] == found["metadata"]["resourceVersion"]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (f"version: v1\nmig-configs: {{{NAME}: [{{devices: all, mig-enabled: false}}]}}", "another content"),
+        ("version: v1\nmig-configs: [", "not a file that mig-parted accepts"),
+        ("version: v2\nmig-configs: {a: [{devices: all, mig-enabled: false}]}", "version must be v1"),
+        (None, "not a file that mig-parted accepts"),
+    ],
+    ids=["taken", "no YAML", "version", "absent"],
+)
+async def test_a_file_that_cannot_take_it_is_left_alone(
+    cluster: Cluster, writer: Writer, text: str | None, sentence: str
+) -> None:
+    """Other content under our name and a file that nobody can read are refused, in a sentence."""
+    before = _config_map(cluster, text)
+    with pytest.raises(PublishError, match=sentence) as refused:
+        await _do(writer, _publish())
+    assert str(refused.value).startswith(f"ConfigMap gpu-operator/{OURS} ")
+    assert cluster.api.get(MAP)["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
+
+
+@pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")
+@pytest.mark.parametrize("spare", [-1, 0])
+async def test_a_map_takes_no_more_than_fits(cluster: Cluster, writer: Writer, spare: int) -> None:
+    """All keys together may hold 1 MiB: what just fits is written, one byte more is refused in a sentence."""
+    wanted = len(configs.render({**configs.parse(FOREIGN), NAME: SEVEN}))
+    _config_map(cluster, FOREIGN)
+    filler = "x" * (CONFIG_MAP_LIMIT - wanted - spare)
+    before = cluster.api.patch(MAP, {"data": {"other.key": filler}})["metadata"]["resourceVersion"]
+    if spare < 0:
+        with pytest.raises(PublishError, match=f"would pass {CONFIG_MAP_LIMIT} bytes"):
+            await _do(writer, _publish())
+        assert cluster.api.get(MAP)["metadata"]["resourceVersion"] == before
+    else:
+        await _do(writer, _publish())
+        assert NAME in configs.parse(cluster.api.get(MAP)["data"]["config.yaml"])
+
+
+async def test_publishing_loses_no_race(cluster: Cluster, client: Client, cache: Cache) -> None:
+    """What somebody writes between our read and our write is kept: the write is refused and done anew."""
+    _config_map(cluster, FOREIGN)
+
+    class Slow(Client):
+        raced = False
+
+        async def update(self, path: str, body: Object) -> Object:
+            if not self.raced:
+                self.raced = True
+                text = configs.render({**configs.parse(FOREIGN), "theirs": SEVEN})
+                cluster.api.patch(MAP, {"data": {"config.yaml": text}})
+            return await super().update(path, body)
+
+    await _do(Writer(Slow(client.api), cache, Recorder(client)), _publish())
+    assert {"theirs", NAME} < configs.parse(cluster.api.get(MAP)["data"]["config.yaml"]).keys()
+
+
+async def test_publishing_to_no_map_is_a_conflict(cluster: Cluster, writer: Writer) -> None:
+    """The controller never creates the ConfigMap."""
+    with pytest.raises(RefusedError) as refused:
+        await _do(writer, _publish())
+    assert refused.value.status == 404
+
+
+async def test_no_other_map_can_be_written(cluster: Cluster, writer: Writer) -> None:
+    """The rights of the manifests cover our ConfigMap and not the operator's own."""
+    with pytest.raises(RefusedError, match="forbidden"):
+        await _do(writer, Publish("gpu-operator", "default-mig-parted-config", {NAME: SEVEN}))
+
+
+async def test_a_pod_is_touched_by_one_annotation(cluster: Cluster, writer: Writer) -> None:
+    """mig-manager's pod gets our annotation; the rest of it stays."""
+    key = cluster.pod("mig-manager", namespace="gpu-operator", annotations={"x": "y"})
+    before = cluster.get_pod(key)
+    await _do(writer, TouchPod("gpu-operator", "mig-manager", "autoslicer.dev/published", "a@b"))
+    after = cluster.get_pod(key)
+    assert after["metadata"]["annotations"] == {"x": "y", "autoslicer.dev/published": "a@b"}
+    assert after["spec"] == {**before["spec"], "nodeName": after["spec"].get("nodeName", "")} or (
+        after["spec"] == before["spec"]
+    )
+    cluster.delete_pod(key)
+
+
+def change(cluster: Cluster, number: int = 1) -> ReconfigurationRow:
+    """A change of the node `gpu-a`, as a cycle makes it."""
+    return ReconfigurationRow(
+        name=f"gpu-a-{number}",
+        uid="",
+        resource_version="",
+        created=NOON,
+        node="gpu-a",
+        node_uid=cluster.node("gpu-a")["metadata"]["uid"],
+        policy="default",
+        plan_digest="sha256:" + "0" * 64,
+        source="all-7g.80gb",
+        target=NAME,
+        gpus=(GpuTarget(0, (("7g.80gb", 1),), (("1g.10gb", 7),), True), GpuTarget(1, None, None, False)),
+        serves=("team-a/infer-3",),
+        evicts=(),
+        pending_deadline=60.0,
+        approved=True,
+    )
+
+
+async def test_a_change_is_created_once(cluster: Cluster, writer: Writer, cache: Cache, version: str) -> None:
+    """The object says what was planned and belongs to its node; a second creator changes nothing."""
+    planned = change(cluster)
+    await _do(writer, CreateChange(planned))
+    made = cluster.api.get(f"{paths.CHANGES}/gpu-a-1")
+    row = reading.change(made)
+    assert replace(row, uid="", resource_version="", created=NOON) == planned
+    assert cache.changes.rows == {"gpu-a-1": row}
+    assert made["metadata"]["labels"] == {"autoslicer.dev/policy": "default"}
+    [owner] = made["metadata"]["ownerReferences"]
+    assert (owner["kind"], owner["name"], owner["uid"]) == ("Node", "gpu-a", planned.node_uid)
+    await _do(writer, CreateChange(replace(planned, serves=("team-b/other",))))
+    [only] = cluster.api.list(paths.CHANGES)
+    assert only["metadata"]["resourceVersion"] == made["metadata"]["resourceVersion"]
+
+
+async def test_a_status_is_written_whole(
+    cluster: Cluster, writer: Writer, cache: Cache, version: str
+) -> None:
+    """What the status no longer has is removed, and a status on an older state of the object is refused."""
+    await _do(writer, CreateChange(change(cluster)))
+    first = cache.changes.rows["gpu-a-1"]
+    condition = Condition("Succeeded", "Unknown", "ChangeInProgress", "tainted", NOON)
+    status = ChangeStatus("Tainted", NOON, NOON + 60, 1, (Step("Tainted", NOON, "taint"),), (condition,))
+    await _do(writer, WriteChangeStatus("gpu-a-1", first.resource_version, status))
+    row = cache.changes.rows["gpu-a-1"]
+    assert row.status == status == reading.change(cluster.api.get(f"{paths.CHANGES}/gpu-a-1")).status
+    ended = replace(status, phase="Done", deadline=None)
+    with pytest.raises(RefusedError) as refused:
+        await _do(writer, WriteChangeStatus("gpu-a-1", first.resource_version, ended))
+    assert refused.value.conflict
+    await _do(writer, WriteChangeStatus("gpu-a-1", row.resource_version, ended))
+    assert "deadline" not in cluster.api.get(f"{paths.CHANGES}/gpu-a-1")["status"]
+    assert cache.changes.rows["gpu-a-1"].status == ended
+
+
+async def test_a_change_is_deleted_by_its_uid(
+    cluster: Cluster, writer: Writer, cache: Cache, version: str
+) -> None:
+    """A later object of the same name is not deleted in its stead; one that is gone already is no error."""
+    await _do(writer, CreateChange(change(cluster)))
+    uid = cache.changes.rows["gpu-a-1"].uid
+    await _do(writer, DeleteChange("gpu-a-1", "another"), DeleteChange("gpu-a-7", "nobody"))
+    assert len(cluster.api.list(paths.CHANGES)) == 1
+    await _do(writer, DeleteChange("gpu-a-1", uid))
+    assert cluster.api.list(paths.CHANGES) == []
+
+
+def _policy_status(**more: Any) -> PolicyStatus:
+    ready = Condition("Ready", "True", "Ready", "1 nodes are governed", NOON, 1)
+    values = {
+        "name": "default",
+        "generation": 1,
+        "conditions": (ready,),
+        "governed": 1,
+        "reshaping": 0,
+        "pending": 2,
+        "lacking": 1,
+        "servable": 0,
+        "plan_digest": "sha256:" + "0" * 64,
+        "plan_status": "Optimal",
+        "plan_gap": 0.0,
+        **more,
+    }
+    return PolicyStatus(**values)
+
+
+async def test_a_policy_status_is_written_when_it_says_something_new(
+    cluster: Cluster, writer: Writer, cache: Cache
+) -> None:
+    """Times and the snapshot's digest alone are no news; a count or a condition is."""
+    spec = {"nodeSelector": {"matchLabels": {"a": "b"}}}
+    policy = {"apiVersion": "autoslicer.dev/v1alpha1", "kind": "MigAutoscalingPolicy"}
+    made = cluster.api.create(paths.POLICIES, {**policy, "metadata": {"name": "default"}, "spec": spec})
+    cache.policies.apply("ADDED", made)
+    await _do(writer, _policy_status())
+    first = cluster.api.get(f"{paths.POLICIES}/default")
+    assert first["status"]["pods"] == {"pending": 2, "lacking": 1, "servable": 0}
+    assert cache.policies.object("default") == first
+    later = Condition("Ready", "True", "Ready", "1 nodes are governed", NOON + 60, 1)
+    await writer.carry_out([_policy_status(conditions=(later,), plan_digest="sha256:" + "1" * 64)], NOON + 60)
+    assert cluster.api.get(f"{paths.POLICIES}/default") == first
+    await _do(writer, _policy_status(pending=3))
+    second = cluster.api.get(f"{paths.POLICIES}/default")
+    assert second["status"]["pods"]["pending"] == 3
+    assert second["spec"] == first["spec"]
+    assert "finalizers" not in second["metadata"]
+
+
+async def test_the_rest_is_dropped_at_the_first_failure(
+    cluster: Cluster, writer: Writer, version: str
+) -> None:
+    """Actions in order lean on each other: after one that is refused none is done."""
+    with pytest.raises(RefusedError):
+        await _do(writer, AddTaint("gpu-a", "1", "1"), SetConfig("gpu-a", version, NAME))
+    assert cluster.node("gpu-a")["metadata"]["resourceVersion"] == version
+    await _do(writer, WakeAt(NOON), SetConfig("gpu-a", version, NAME))
+    assert cluster.labels("gpu-a")["nvidia.com/mig.config"] == NAME
+
+
+async def test_an_event_that_is_refused_stops_nothing(cluster: Cluster, writer: Writer, version: str) -> None:
+    """The taint goes although the namespace that the event belongs in is gone."""
+    lost = Report("Pod", "no-such-namespace", "a", "u", "Warning", Reason.NoFeasibleLayout, "no")
+    await _do(writer, lost, SetConfig("gpu-a", version, NAME))
+    assert cluster.labels("gpu-a")["nvidia.com/mig.config"] == NAME
+
+
+NAMES = ["../../api/v1/nodes/gpu-a", "a/status", "a?dryRun=All", "a#b", "a%2fstatus", "..", "", "a b", "ä"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_name_cannot_leave_its_collection(cluster: Cluster, account: Path, name: str) -> None:
+    """Names come from the cluster; whatever is in them, no other path is asked for."""
+    client = await connect(str(cluster.kubeconfig))
+    with pytest.raises(RefusedError) as refused:
+        await client.get(paths.one(paths.CHANGES, name))
+    assert refused.value.status == 404
+    assert repr(name) in str(refused.value) or f'"{name}" not found' in str(refused.value)
+    await client.close()
