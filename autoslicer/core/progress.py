@@ -11,19 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from autoslicer.core import evidence, gpu_operator, names, validation
-from autoslicer.core.actions import Action, AddTaint, Publish, SetConfig, TouchPod, WakeAt
-from autoslicer.core.configs import entries_of
+from autoslicer.core import applying, evidence, names, publishing, validation
+from autoslicer.core.actions import AddTaint, SetConfig, WakeAt
 from autoslicer.core.phases import BEFORE_LABEL, FINAL, Phase, phase, reached
 from autoslicer.core.plan import Verdict
 from autoslicer.core.reasons import Reason
-from autoslicer.core.rows import ChangeStatus, NodeRow, ReconfigurationRow
+from autoslicer.core.rows import NodeRow, ReconfigurationRow
 from autoslicer.core.snapshot import Snapshot
-from autoslicer.core.times import rfc3339, seconds
 from autoslicer.core.transition import (
     SUCCEEDED,
     Result,
-    condition,
     deadline,
     end,
     enter,
@@ -42,13 +39,6 @@ PUBLISH_SECONDS = 120.0
 """deadline of Published, on top of the settle time"""
 LABEL_SECONDS = 60.0
 """deadline of Labelled: one write"""
-LATE_SUCCESS_SECONDS = 10.0
-"""a success whose start nobody saw counts when it lasts so long: a new run replaces an earlier run's success
-within a second"""
-
-RUN_STARTED = "RunStarted"
-"""condition: True once our run of mig-manager was seen, Unknown once it reported success without having been
-seen"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +145,11 @@ def _validated(
     if tainted(node, change):
         return enter(change, Phase.TAINTED, now, DRAIN_SECONDS, f"{names.TAINT} keeps pods away"), ()
     taint = AddTaint(node.name, node.resource_version, taint_value(change))
-    return change.status, (taint, *_publish(change, seen.snapshot, now), WakeAt(deadline(change)))
+    return change.status, (
+        taint,
+        *publishing.outstanding(change, seen.snapshot, now),
+        WakeAt(deadline(change)),
+    )
 
 
 def _tainted_step(
@@ -164,7 +158,7 @@ def _tainted_step(
     undone = _undone(change, node, seen, now)
     if undone is not None:
         return undone
-    ahead = _publish(change, seen.snapshot, now)
+    ahead = publishing.outstanding(change, seen.snapshot, now)
     confirmed = bool(seen.sightings) and seen.sightings[-1] - seen.sightings[0] >= timing.idle_confirm
     if not confirmed:
         since = seen.sightings[0] if seen.sightings else now
@@ -184,10 +178,10 @@ def _drained(
     undone = _undone(change, node, seen, now)
     if undone is not None:
         return undone
-    ahead = _publish(change, seen.snapshot, now)
+    ahead = publishing.outstanding(change, seen.snapshot, now)
     if ahead:
         return change.status, (*ahead, WakeAt(deadline(change)))
-    trusted = (_touched(change, seen.snapshot) or now) + timing.publish_settle
+    trusted = (publishing.touched(change, seen.snapshot) or now) + timing.publish_settle
     if now < trusted:
         return change.status, (WakeAt(trusted),)
     return enter(change, Phase.PUBLISHED, now, LABEL_SECONDS, f"mig-manager can read {change.target}"), ()
@@ -228,17 +222,13 @@ def _labelled(
             f"mig-manager did not finish {change.target}; its state is {evidence.state(node) or 'absent'}"
         )
         return end(change, node, now, Phase.QUARANTINED, Verdict(node.name, Reason.DeadlineExceeded, message))
-    status = _watch_run(change, node, now)
-    if not _applied(replace(change, status=status), node, now):
-        return status, (WakeAt(deadline(change)), *_late_success_wake(status))
-    entered = enter(
-        replace(change, status=status),
-        Phase.APPLIED,
-        now,
-        change.pending_deadline,
-        "mig-manager reports success",
-    )
-    return entered, lift(node)
+    watched = applying.watched(change, node, now)
+    if not applying.applied(watched, node, now):
+        trusted = applying.trusted_at(watched)
+        wakes = (deadline(change), *(() if trusted is None else (trusted,)))
+        return watched.status, tuple(WakeAt(at) for at in wakes)
+    message = "mig-manager reports success"
+    return enter(watched, Phase.APPLIED, now, change.pending_deadline, message), lift(node)
 
 
 def _applied_step(
@@ -320,69 +310,6 @@ def _relabelled(change: ReconfigurationRow, node: NodeRow, now: float) -> Result
     if not evidence.settled(node) and now < deadline(change):
         return change.status, (WakeAt(deadline(change)),)
     return end(change, node, now, Phase.CANCELLED, Verdict(node.name, Reason.ForeignOwner, message))
-
-
-def _watch_run(change: ReconfigurationRow, node: NodeRow, now: float) -> ChangeStatus:
-    """Note when our run was first seen, or first reported success without having been seen."""
-    run = condition(change.status, RUN_STARTED)
-    if run is not None and run.status == "True":
-        return change.status
-    if evidence.paused(node):
-        return with_condition(
-            change.status, RUN_STARTED, "True", "ClientsPaused", "mig-manager paused the GPU clients", now
-        )
-    if evidence.state(node) == "success" and run is None:
-        return with_condition(
-            change.status, RUN_STARTED, "Unknown", "NotSeen", "success without a start that was seen", now
-        )
-    return change.status
-
-
-def _applied(change: ReconfigurationRow, node: NodeRow, now: float) -> bool:
-    """mig-manager's success is that of our run, and the old layout is no longer offered."""
-    if evidence.state(node) != "success" or evidence.paused(node):
-        return False
-    offered, wanted = evidence.advertised(node), evidence.after(change.gpus)
-    if offered == wanted:
-        return True
-    if offered and offered == evidence.before(change.gpus):
-        return False
-    run = condition(change.status, RUN_STARTED)
-    return run is not None and (run.status == "True" or now - run.since >= LATE_SUCCESS_SECONDS)
-
-
-def _late_success_wake(status: ChangeStatus) -> tuple[Action, ...]:
-    run = condition(status, RUN_STARTED)
-    return (WakeAt(run.since + LATE_SUCCESS_SECONDS),) if run is not None and run.status == "Unknown" else ()
-
-
-def _publish(change: ReconfigurationRow, snapshot: Snapshot, now: float) -> tuple[Action, ...]:
-    """What is still to do until mig-manager's file holds the config.
-
-    The ConfigMap first, then the touch of its pod.
-    """
-    policy = snapshot.policies[change.policy]
-    where = snapshot.config_maps.get(policy.config_map)
-    entries = entries_of(change.gpus)
-    if where is None or where.configs is None or where.configs.get(change.target) != entries:
-        return (Publish(*policy.config_map, {change.target: entries}),)
-    if _touched(change, snapshot) is None:
-        pod = gpu_operator.mig_manager(snapshot, change.node)
-        if pod is not None:
-            return (TouchPod(pod.namespace, pod.name, names.PUBLISHED, f"{change.target}@{rfc3339(now)}"),)
-    return ()
-
-
-def _touched(change: ReconfigurationRow, snapshot: Snapshot) -> float | None:
-    """When the node's mig-manager pod was touched for this config (seconds), or None."""
-    pod = gpu_operator.mig_manager(snapshot, change.node)
-    config, _, at = (pod.published if pod else "").partition("@")
-    if config != change.target:
-        return None
-    try:
-        return seconds(at)
-    except ValueError:
-        return None
 
 
 def _served_elsewhere(change: ReconfigurationRow) -> Verdict:

@@ -1,0 +1,44 @@
+"""Publishing a config: what is left to do, and from when on mig-manager can be trusted to read it."""
+
+from __future__ import annotations
+
+from autoslicer.core import gpu_operator, names
+from autoslicer.core.actions import Action, Publish, TouchPod
+from autoslicer.core.configs import entries_of
+from autoslicer.core.rows import ReconfigurationRow
+from autoslicer.core.snapshot import Snapshot
+from autoslicer.core.times import rfc3339, seconds
+
+
+def outstanding(change: ReconfigurationRow, snapshot: Snapshot, now: float) -> tuple[Action, ...]:
+    """What is still to do until mig-manager's file holds the config: the ConfigMap, then a touch of its pod.
+
+    The kubelet projects a changed ConfigMap within a minute or two, and at once where an annotation of the
+    pod changes. A touch from before the config was published has projected a file without it, so that
+    publishing always comes with a touch. The policy is in the snapshot.
+    """
+    policy = snapshot.policies[change.policy]
+    where, entries = snapshot.config_maps.get(policy.config_map), entries_of(change.gpus)
+    published = (
+        where is not None and where.configs is not None and where.configs.get(change.target) == entries
+    )
+    if published and touched(change, snapshot) is not None:
+        return ()
+    publish = () if published else (Publish(*policy.config_map, {change.target: entries}),)
+    pod = gpu_operator.mig_manager(snapshot, change.node)
+    if pod is None:
+        return publish
+    touch = TouchPod(pod.namespace, pod.name, names.PUBLISHED, f"{change.target}@{rfc3339(now)}")
+    return (*publish, touch)
+
+
+def touched(change: ReconfigurationRow, snapshot: Snapshot) -> float | None:
+    """When the node's mig-manager pod was touched for this config (seconds), or None."""
+    pod = gpu_operator.mig_manager(snapshot, change.node)
+    config, _, at = (pod.published if pod else "").partition("@")
+    if config != change.target:
+        return None
+    try:
+        return seconds(at)
+    except ValueError:
+        return None
