@@ -90,7 +90,7 @@ class Reflector(Generic[RowT]):
             listed = math.inf
             try:
                 since = await self._list(cause)
-                listed, self._trouble = time.monotonic(), ""
+                listed = time.monotonic()
                 while True:
                     since = await self._watch(since)
             except _ExpiredError:
@@ -151,7 +151,7 @@ class Reflector(Generic[RowT]):
         try:
             async for event in events:
                 self._contact = time.monotonic()
-                brought += 1
+                brought, self._trouble = brought + 1, ""
                 item = event["object"]
                 if event["type"] == "ERROR":
                     raise _ExpiredError if item.get("code") == 410 else UnreachableError(item.get("message"))
