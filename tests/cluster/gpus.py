@@ -1,25 +1,16 @@
-"""The GPUs of one played node: a directory that the fake NVML, mig-parted and the tests share.
-
-Facts: real mig-parted wants NVML, one line `nvidia ` in /proc/modules and five files a GPU below
-/sys/bus/pci/devices; it computes the names
-of profiles from memory sizes.
-"""
+"""The GPUs of one played node: a directory that the fake NVML, mig-parted and the tests share."""
 
 from __future__ import annotations
 
 import ctypes
 import fcntl
-import json
-import subprocess
 from collections import Counter
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
-from typing import Any
 
-from tests.cluster import tools
+from solver.geometry import by_product
+from tests.cluster.gpu_model import described, memory_mib, model_of
 
-ENGINES = ("decoder", "encoder", "jpeg", "ofa")
 _GPUS, _INSTANCES, _COMPUTES = 16, 8, 8
 
 
@@ -76,26 +67,19 @@ class LogLine:
     busy: bool
 
 
-def models() -> list[dict[str, Any]]:
-    """The product's own table of GPU models."""
-    text = resources.files("solver").joinpath("data/mig_profiles.json").read_text(encoding="utf-8")
-    found: list[dict[str, Any]] = json.loads(text)
-    return found
-
-
-def model_of(product: str) -> dict[str, Any]:
-    """The record of the model with this `nvidia.com/gpu.product` label."""
-    return next(record for record in models() if product in record["product_labels"])
-
-
 class Gpus:
     """All GPUs of one node, below `directory`."""
 
-    def __init__(self, directory: Path, product: str, count: int) -> None:
+    def __init__(self, directory: Path, product: str, count: int, *, memory: int | None = None) -> None:
         self.directory, self.product, self.count = directory, product, count
         self.model = model_of(product)
         self.pci = self.model["pci_device_ids"][self.model["product_labels"].index(product)]
-        self._write_model()
+        self.memory_mib = memory or memory_mib(self.model)
+        directory.mkdir(parents=True)
+        # a label's spaces became dashes; the name's only use is to be shown
+        name = product.replace("-", " ")
+        model = described(self.model, count, name=name, pci=self.pci, memory=self.memory_mib)
+        (directory / "model").write_text(model)
         self._write_system()
         (directory / "log").touch()
         with (directory / "state").open("ab") as state:
@@ -131,8 +115,6 @@ class Gpus:
         Raises:
             ValueError: a layout has no legal placement.
         """
-        from solver.geometry import by_product
-
         geometry = by_product(self.product)
         assert geometry is not None
         names = [profile["name"] for profile in self.model["profiles"]]
@@ -187,31 +169,6 @@ class Gpus:
     def _locked(self) -> _Locked:
         return _Locked(self.directory / "state")
 
-    def _write_model(self) -> None:
-        model = self.model
-        engines = [str(model["engines_total"][engine]) for engine in ENGINES]
-        units, memory = model["memory_slices"], model["total_memory_mib"]
-        # a label's spaces became dashes; the name's only use is to be shown
-        lines = [f"name {self.product.replace('-', ' ')}"]
-        head = (self.count, self.pci[2:], memory, model["compute_slices"], units, *engines)
-        lines.append("gpu " + " ".join(map(str, head)))
-        for position, profile in enumerate(model["profiles"]):
-            number, instance = profile["nvml_profile_enum"], profile["gi_profile_id"]
-            fields = (
-                profile["name"],
-                position if number is None else number,
-                100 + position if instance is None else instance,
-                profile["compute_slices"],
-                profile["max_count"],
-                memory * profile["size"] // units,
-                profile["size"],
-                *(profile["engines"][engine] for engine in ENGINES),
-                *profile["placements"],
-            )
-            lines.append("profile " + " ".join(map(str, fields)))
-        self.directory.mkdir(parents=True, exist_ok=True)
-        (self.directory / "model").write_text("\n".join(lines) + "\n")
-
     def _write_system(self) -> None:
         """What mig-parted reads of /proc and /sys."""
         proc = self.directory / "proc"
@@ -248,25 +205,3 @@ class _Locked:
         self._file.seek(0)
         self._file.write(bytes(self._state))
         self._file.close()
-
-
-def parted(gpus: Gpus, script: Path) -> Path:
-    """A command like mig-parted that runs the real one in a namespace with the node's /proc and /sys."""
-    script.write_text(
-        f"""#!/bin/bash
-export NODE={gpus.directory} REAL={tools.path("nvidia-mig-parted")} LIBRARY={tools.library().parent}
-exec unshare $([ "$(id -u)" = 0 ] && echo -m || echo -Urm) --propagation private bash -ec '
-  mount --bind "$NODE/pci" /sys/bus/pci/devices
-  modules=/proc/modules; [ -e $modules ] || modules=/proc
-  mount --bind "$NODE$modules" $modules
-  export LD_LIBRARY_PATH="$LIBRARY" FAKE_NVML_DIR="$NODE"; exec "$REAL" "$@"' sh "$@"
-"""
-    )
-    script.chmod(0o755)
-    return script
-
-
-def run_parted(gpus: Gpus, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the real mig-parted on the node's GPUs."""
-    script = parted(gpus, gpus.directory / "nvidia-mig-parted")
-    return subprocess.run([script, *arguments], capture_output=True, text=True)

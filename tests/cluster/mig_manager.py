@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 from tests.cluster import tools
 from tests.cluster.api import Object
-from tests.cluster.gpus import Gpus, parted
+from tests.cluster.gpus import Gpus
+from tests.cluster.parted import parted
 from tests.cluster.processes import Process
 
 DBUS_CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
@@ -17,6 +19,8 @@ DBUS_CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Confi
 own="*"/><allow user="*"/></policy>
 </busconfig>
 """
+RESTART_SECONDS = 1.0
+"""a kubelet waits longer each time; a test does not"""
 
 
 def dbus(directory: Path) -> Process:
@@ -40,6 +44,7 @@ class MigManager:
         parted(gpus, self._commands / "nvidia-mig-parted")
         self._pod = ""
         self._process: Process | None = None
+        self._not_before = 0.0
 
     @property
     def log(self) -> Path:
@@ -47,13 +52,23 @@ class MigManager:
         return self._directory / "mig-manager.log"
 
     def start(self, pod: Object, config: Path) -> None:
-        """Make sure that it runs for this pod, with this config file."""
+        """Make sure that it runs for this pod, with this config file; one that ended is started again."""
         uid = pod["metadata"]["uid"]
-        if self._pod == uid:
-            return
-        self.stop()
-        self._pod = uid
-        command = [
+        if self._pod != uid:
+            self.stop()
+            self._pod, self._process = uid, self._made(config)
+        if self._process is not None and not self._process.alive and time.monotonic() >= self._not_before:
+            self._not_before = time.monotonic() + RESTART_SECONDS
+            self._process.start()
+
+    def stop(self) -> None:
+        """Kill it, where it runs."""
+        if self._process is not None:
+            self._process.kill()
+        self._process, self._pod, self._not_before = None, "", 0.0
+
+    def _made(self, config: Path) -> Process:
+        command: list[str | Path] = [
             *(tools.path("nvidia-mig-manager"), "-f", config, "--host-root-mount", self._root),
             *("--default-gpu-clients-namespace", "gpu-operator"),
         ]
@@ -62,11 +77,4 @@ class MigManager:
             "NODE_NAME": self._node,
             "PATH": f"{self._commands}:{os.environ['PATH']}",
         }
-        self._process = Process(f"mig-manager {self._node}", command, self.log, environment)
-        self._process.start()
-
-    def stop(self) -> None:
-        """Kill it, where it runs."""
-        if self._process is not None:
-            self._process.kill()
-        self._process, self._pod = None, ""
+        return Process(f"mig-manager {self._node}", command, self.log, environment)

@@ -74,7 +74,7 @@ def labels_of(gpus: Gpus) -> dict[str, str]:
     labels = {
         "nvidia.com/gpu.count": str(gpus.count),
         "nvidia.com/gpu.replicas": str(sum(layout is None for layout in layouts)),
-        "nvidia.com/gpu.memory": str(gpus.model["total_memory_mib"]),
+        "nvidia.com/gpu.memory": str(gpus.memory_mib),
         "nvidia.com/gpu.product": gpus.product,
         "nvidia.com/mig.capable": "true",
         "nvidia.com/mig.strategy": "mixed",

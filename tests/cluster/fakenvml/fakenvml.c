@@ -1,7 +1,7 @@
 /* A libnvidia-ml.so.1 without a GPU, for the real nvidia-mig-parted and for nvidia-ml-py.
  *
  * Duties:
- *  - one node's GPUs, all of one model; the model is a table read from $FAKE_NVML_DIR/model (see model.py);
+ *  - one node's GPUs, all of one model; the model is a table read from $FAKE_NVML_DIR/model (see gpu_model.py);
  *  - the state is shared between processes: a mapped file $FAKE_NVML_DIR/state under flock;
  *  - true placement: an instance takes memory units from one of its profile's starts, overlaps nothing, and stays within the profile's
  *    count, the GPU's compute slices and its media engines; the driver picks the place;
@@ -207,7 +207,7 @@ EXPORT int nvmlDeviceSetMigMode(handle h, unsigned mode, int *activation)
     *activation = result;
     return unlock(result);
 }
-EXPORT int nvmlDeviceGetMaxMigDeviceCount(handle h, unsigned *n) { *n = kind_of(h) == 1 ? 7 : 0; return OK; }
+EXPORT int nvmlDeviceGetMaxMigDeviceCount(handle h, unsigned *n) { *n = kind_of(h) == 1 ? model.compute : 0; return OK; }
 EXPORT int nvmlDeviceIsMigDeviceHandle(handle h, unsigned *yes) { *yes = kind_of(h) == 3; return OK; }
 EXPORT int nvmlDeviceGetMigDeviceHandleByIndex(handle h, unsigned index, handle *found)
 {
@@ -256,6 +256,11 @@ static int fits(const struct gpu *g, const struct profile *p, unsigned start)
     for (int e = 0; e < ENGINES; e++) if (engines[e] > model.engines[e]) return 0;
     return compute <= model.compute && same <= p->max;
 }
+static int starts_at(const struct profile *p, int start)
+{
+    for (unsigned i = 0; i < p->starts; i++) if ((int)p->start[i] == start) return 1;
+    return 0;
+}
 /* the driver prefers the far end, which keeps the front free for the large profiles */
 static int place(const struct gpu *g, const struct profile *p)
 {
@@ -270,7 +275,7 @@ static int create(handle h, unsigned id, int start, handle *made)
     lock();
     const struct profile *p = &model.profile[kind];
     if (start < 0) start = place(g, p);
-    else if (!fits(g, p, (unsigned)start)) start = -1;
+    else if (!starts_at(p, start) || !fits(g, p, (unsigned)start)) start = -1;
     for (unsigned i = 0; start >= 0 && i < INSTANCES; i++) {
         if (g->instance[i].used) continue;
         g->instance[i] = (struct instance){.used = 1, .id = ++g->created, .profile = (unsigned)kind, .start = (unsigned)start};
@@ -286,8 +291,8 @@ EXPORT int nvmlDeviceCreateGpuInstanceWithPlacement(handle h, unsigned id, const
 EXPORT int nvmlGpuInstanceDestroy(handle h)
 {
     struct instance *i = instance_at(h);
-    int result = i->busy ? IN_USE : OK;
     lock();
+    int result = i->busy ? IN_USE : OK;
     for (int c = 0; c < COMPUTES; c++) if (i->compute[c].used) result = IN_USE;
     if (result == OK) { i->used = 0; record("destroy", gpu_of(h), i); }
     return unlock(result);
