@@ -1,24 +1,33 @@
-"""Events on objects, at most one for each object and reason."""
+"""Events on objects, at most one for each object and reason, posted beside the work and not too fast."""
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import time
 from collections import OrderedDict
 from datetime import UTC, datetime
 
+import structlog
+
 from autoslicer.cluster import paths
-from autoslicer.cluster.client import Client
+from autoslicer.cluster.client import Client, RefusedError, UnreachableError
 from autoslicer.core import names
 from autoslicer.core.actions import Report
 
 REMEMBERED = 50_000
 """objects and reasons that are remembered; the oldest go first"""
+PACE_SECONDS = 0.02
+"""between two events; thousands of pods that cannot be helped are told one after the other"""
+RETRY_SECONDS = 1.0
 NOTE_BYTES = 1024
 """the longest note that the API server takes, in UTF-8"""
 _API_VERSIONS = {"Pod": "v1", "Node": "v1"}
 _PLACE_OF_CLUSTER_SCOPED = "default"
 """Kubernetes keeps the events of objects without a namespace there"""
+_Key = tuple[str, str]
+
+log = structlog.get_logger("autoslicer.events")
 
 
 class Recorder:
@@ -27,15 +36,44 @@ class Recorder:
     def __init__(self, client: Client, instance: str = "") -> None:
         self._client = client
         self._instance = instance or socket.gethostname()
-        self._said: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._said: OrderedDict[_Key, None] = OrderedDict()
+        self._waiting: dict[_Key, Report] = {}
+        self._any = asyncio.Event()
 
-    async def report(self, action: Report) -> None:
+    def report(self, action: Report) -> None:
+        """Have the event posted soon, unless it was posted before; `run` does it."""
+        key = _key(action)
+        if key not in self._said and len(self._waiting) < REMEMBERED:
+            self._waiting.setdefault(key, action)
+            self._any.set()
+
+    async def run(self) -> None:
+        """Post what is reported until cancelled; what is refused is left to the next report of it."""
+        while True:
+            await self._any.wait()
+            key, action = next(iter(self._waiting.items()))
+            pause = PACE_SECONDS
+            try:
+                await self.post(action)
+            except RefusedError as error:
+                # as in a namespace that is being deleted
+                log.warning(
+                    "an event was refused", object=action.name, reason=action.reason, error=str(error)
+                )
+            except UnreachableError:
+                pause = RETRY_SECONDS
+            del self._waiting[key]
+            if not self._waiting:
+                self._any.clear()
+            await asyncio.sleep(pause)
+
+    async def post(self, action: Report) -> None:
         """Post the event, unless it was posted before or is about to be.
 
         Raises:
             RefusedError, UnreachableError: it could not be posted; it counts as not said.
         """
-        key = (action.uid or f"{action.kind}/{action.namespace}/{action.name}", action.reason)
+        key = _key(action)
         if key in self._said:
             return
         self._said[key] = None
@@ -69,6 +107,10 @@ class Recorder:
                 **({"namespace": action.namespace} if action.namespace else {}),
             },
         }
+
+
+def _key(action: Report) -> _Key:
+    return action.uid or f"{action.kind}/{action.namespace}/{action.name}", action.reason
 
 
 def _micro_time(at: float) -> str:

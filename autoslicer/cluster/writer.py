@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import structlog
-
 from autoslicer.cluster import documents, paths
 from autoslicer.cluster.cache import Cache
 from autoslicer.cluster.client import Client, Object, RefusedError
@@ -31,8 +29,6 @@ CONFIG_MAP_LIMIT = 1024 * 1024
 """bytes; the API server takes no more under all keys of a ConfigMap together"""
 _ATTEMPTS = 5
 CONFIG_KEY = "config.yaml"
-
-log = structlog.get_logger("autoslicer.writer")
 
 
 class PublishError(Exception):
@@ -81,16 +77,9 @@ class Writer:
                     await self._client.patch(paths.pod(action.namespace, action.name), body)
                 )
             case Report():
-                await self._report(action)
+                self._recorder.report(action)
             case PolicyStatus():
                 await self._policy_status(action, now)
-
-    async def _report(self, action: Report) -> None:
-        """An event that is refused, as in a namespace that is being deleted, stops nothing else."""
-        try:
-            await self._recorder.report(action)
-        except RefusedError as error:
-            log.warning("an event was refused", object=action.name, reason=action.reason, error=str(error))
 
     async def _create(self, action: CreateChange) -> None:
         try:

@@ -42,7 +42,8 @@ async def run(settings: Settings, client: Client, cache: Cache, metrics: Metrics
         ControllerError: the metrics address cannot be listened on, or leadership was lost.
     """
     identity = f"{socket.gethostname()}-{secrets.token_hex(4)}"
-    writer = Writer(client, cache, Recorder(client, identity))
+    recorder = Recorder(client, identity)
+    writer = Writer(client, cache, recorder)
     timing = Timing(settings.idle_confirm_seconds, settings.publish_settle_seconds)
     executor = Executor(client, cache, writer, timing)
     loop = Loop(cache, writer, executor, Batcher(), metrics)
@@ -52,7 +53,8 @@ async def run(settings: Settings, client: Client, cache: Cache, metrics: Metrics
         metrics.leader.set(1)
         _record(cache, metrics)
         try:
-            await loop.run()
+            async with running(recorder.run()):
+                await loop.run()
         finally:
             metrics.leader.set(0)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,12 +11,14 @@ import pytest
 
 from autoslicer.cluster.client import Client, RefusedError, UnreachableError
 from autoslicer.cluster.connection import connect
-from autoslicer.cluster.events import NOTE_BYTES, Recorder
+from autoslicer.cluster.events import NOTE_BYTES, PACE_SECONDS, Recorder
+from autoslicer.cluster.tasks import running
 from autoslicer.core.actions import Report
 from autoslicer.core.reasons import Reason
 from tests.cluster.api import Object
 from tests.cluster.fixture import Cluster
 from tests.cluster.proxy import Proxy
+from tests.cluster_room.waiting import until
 
 
 @pytest.fixture
@@ -43,9 +47,9 @@ async def test_an_object_hears_each_reason_once(
     """The same reason is said once of a pod, another one again, and of another pod too."""
     recorder = Recorder(client, "a-controller")
     for message in ("no", "still no"):
-        await recorder.report(_report(namespace, message=message))
-    await recorder.report(_report(namespace, reason=Reason.OutOfCapacity))
-    await recorder.report(_report(namespace, "other"))
+        await recorder.post(_report(namespace, message=message))
+    await recorder.post(_report(namespace, reason=Reason.OutOfCapacity))
+    await recorder.post(_report(namespace, "other"))
     found = _events(running_cluster, namespace)
     assert sorted((event["regarding"]["name"], event["reason"], event["note"]) for event in found) == [
         ("infer", "NoFeasibleLayout", "no"),
@@ -71,7 +75,7 @@ async def test_long_names_and_notes_are_taken(
     running_cluster: Cluster, client: Client, namespace: str, name: str, message: str
 ) -> None:
     """However long a name or a message is, in whatever script, the API server takes the event."""
-    await Recorder(client).report(_report(namespace, name, message=message))
+    await Recorder(client).post(_report(namespace, name, message=message))
     [event] = _events(running_cluster, namespace)
     note = event.get("note", "")
     assert message.startswith(note)
@@ -84,7 +88,7 @@ async def test_objects_without_a_namespace_have_their_events_in_default(
     """That is where kubectl looks for the events of nodes and cluster-scoped custom resources."""
     kinds = {"Node": "v1", "MigReconfiguration": "autoslicer.dev/v1alpha1"}
     for kind in kinds:
-        await Recorder(client).report(Report(kind, "", "gpu-a-1", "u", "Normal", Reason.Done, "done"))
+        await Recorder(client).post(Report(kind, "", "gpu-a-1", "u", "Normal", Reason.Done, "done"))
     found = _events(running_cluster, "default")
     assert {event["regarding"]["kind"]: event["regarding"]["apiVersion"] for event in found} == kinds
 
@@ -96,14 +100,54 @@ async def test_what_could_not_be_said_is_said_later(
     client = await connect(str(proxy.kubeconfig(account)))
     recorder = Recorder(client)
     with pytest.raises(RefusedError, match="not found"):
-        await recorder.report(_report("no-such-namespace"))
+        await recorder.post(_report("no-such-namespace"))
     with pytest.raises(RefusedError, match="not found"):
-        await recorder.report(_report("no-such-namespace"))
+        await recorder.post(_report("no-such-namespace"))
     proxy.cut()
     with pytest.raises(UnreachableError):
-        await recorder.report(_report(namespace, "other"))
+        await recorder.post(_report(namespace, "other"))
     proxy.mend()
-    await recorder.report(_report(namespace, "other"))
-    await recorder.report(_report(namespace, "other"))
+    await recorder.post(_report(namespace, "other"))
+    await recorder.post(_report(namespace, "other"))
     assert len(_events(running_cluster, namespace)) == 1
+    await client.close()
+
+
+async def test_a_burst_is_told_beside_the_work(
+    running_cluster: Cluster, client: Client, namespace: str
+) -> None:
+    """Sixty pods at once hold nobody up: they are told of one after the other, and each but once."""
+    recorder = Recorder(client)
+    async with running(recorder.run()):
+        began = time.monotonic()
+        for _ in range(2):
+            for number in range(60):
+                recorder.report(_report(namespace, f"infer-{number}"))
+        assert time.monotonic() - began < 0.1
+        await until(lambda: len(_events(running_cluster, namespace)) == 60)
+        assert time.monotonic() - began >= 59 * PACE_SECONDS
+        recorder.report(_report(namespace, "infer-0"))
+        recorder.report(_report(namespace, "one-more"))
+        await until(lambda: len(_events(running_cluster, namespace)) == 61)
+
+
+async def test_one_that_cannot_be_told_holds_no_other_up(
+    running_cluster: Cluster, account: Path, namespace: str, proxy: Proxy
+) -> None:
+    """A refusal or a network that is away costs that event alone; what is reported again is told then."""
+    client = await connect(str(proxy.kubeconfig(account)))
+    recorder = Recorder(client)
+    async with running(recorder.run()):
+        recorder.report(_report("no-such-namespace"))
+        recorder.report(_report(namespace, "first"))
+        await until(lambda: len(_events(running_cluster, namespace)) == 1)
+        proxy.cut()
+        recorder.report(_report(namespace, "second"))
+        await asyncio.sleep(0.5)
+        proxy.mend()
+        assert len(_events(running_cluster, namespace)) == 1
+        recorder.report(_report(namespace, "third"))
+        await until(lambda: len(_events(running_cluster, namespace)) == 2)
+        recorder.report(_report(namespace, "second"))
+        await until(lambda: len(_events(running_cluster, namespace)) == 3)
     await client.close()
