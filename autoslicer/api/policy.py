@@ -224,6 +224,15 @@ class PolicyStatus(Model):
 class MigAutoscalingPolicy(Model):
     """Which nodes' MIG layouts may change for pods that wait for a slice, when, and how many at a time."""
 
+    # every change carries the policy's name as a label
+    rules: ClassVar = (
+        Rule(
+            "size(self.metadata.name) <= 63",
+            "metadata.name must be at most 63 characters long",
+            lambda policy: len(policy.metadata.name) <= 63,
+        ),
+    )
+
     api_version: Literal["autoslicer.dev/v1alpha1"]
     kind: Literal["MigAutoscalingPolicy"]
     metadata: Metadata

@@ -1,4 +1,4 @@
-"""Fresh reads for one change: its node, the pods on it, the pods that it serves and its agent's reading."""
+"""Fresh reads for one change: its node, the pods there, those it serves, its policy, its agent's reading."""
 
 from __future__ import annotations
 
@@ -30,10 +30,13 @@ async def look(client: Client, cache: Cache, change: ReconfigurationRow) -> Snap
         UnreadableError: the node itself cannot be read.
     """
     node = await _get(client, paths.one(paths.NODES, change.node))
+    policy = await _get(client, paths.one(paths.POLICIES, change.policy))
     pods = (await client.get(paths.PODS, fieldSelector=f"spec.nodeName={change.node}")).get("items") or []
     keys = [key.partition("/") for key in change.serves]
     served = await asyncio.gather(*(_get(client, paths.pod(namespace, name)) for namespace, _, name in keys))
     pods += [pod for pod in served if pod is not None]
+    if policy is not None:
+        cache.policies.apply("MODIFIED", policy)
     known = cache.snapshot()
     agent = None
     if change.node in known.mignodes:

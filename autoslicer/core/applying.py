@@ -17,6 +17,10 @@ RUN_STARTED = "RunStarted"
 seen"""
 
 
+QUIET = "Quiet"
+"""condition: whether mig-manager rests, after somebody has replaced our label"""
+
+
 def watched(change: ReconfigurationRow, node: NodeRow, now: float) -> ReconfigurationRow:
     """The change with a note of when its run was first seen, or first reported success without that."""
     return replace(change, status=_noted(change.status, node, now))
@@ -46,6 +50,32 @@ def applied(change: ReconfigurationRow, node: NodeRow, now: float) -> bool:
         return False
     run, trusted = condition(change.status, RUN_STARTED), trusted_at(change)
     return (run is not None and run.status == "True") or (trusted is not None and now >= trusted)
+
+
+def untouched(change: ReconfigurationRow, node: NodeRow) -> bool:
+    """The node offers the old layout, with nothing paused: the run has cut nothing."""
+    offered = evidence.advertised(node)
+    return bool(offered) and offered == evidence.before(change.gpus) and not evidence.paused(node)
+
+
+def settling(change: ReconfigurationRow, node: NodeRow, now: float) -> tuple[ReconfigurationRow, float]:
+    """The change with a note of whether mig-manager is quiet, and when that can be trusted (seconds).
+
+    After a label was replaced in the middle of a run, that run's success stands there for a moment before the
+    next run begins.
+    """
+    quiet = evidence.settled(node) and not evidence.paused(node)
+    status = with_condition(
+        change.status,
+        QUIET,
+        "True" if quiet else "False",
+        "Relabelled",
+        "the label is not ours any more",
+        now,
+    )
+    since = condition(status, QUIET)
+    at = since.since + LATE_SUCCESS_SECONDS if quiet and since is not None else float("inf")
+    return replace(change, status=status), at
 
 
 def trusted_at(change: ReconfigurationRow) -> float | None:

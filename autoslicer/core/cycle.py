@@ -15,6 +15,7 @@ from autoslicer.core.reasons import Reason
 from autoslicer.core.rows import ReconfigurationRow
 from autoslicer.core.snapshot import Snapshot
 from autoslicer.core.standing import governed_nodes, standings
+from autoslicer.core.times import rfc3339
 
 KEPT_CHANGES = 5
 """ended changes that stay as the record of a node"""
@@ -121,7 +122,7 @@ def _recommend(snapshot: Snapshot, reshape: Reshape, policy: Policy, now: float)
         return Verdict(
             reshape.node,
             Reason.Cooldown,
-            f"node {reshape.node} rests for {until - now:.0f} s after its last change",
+            f"node {reshape.node} rests until {rfc3339(until)}",
         )
     return None
 

@@ -137,7 +137,7 @@ def _in_change(snapshot: Snapshot, node: NodeRow, ignore_change: str) -> Verdict
 
 def _quarantined(snapshot: Snapshot, node: NodeRow, ignore_change: str) -> Verdict | None:
     changes = [change for change in snapshot.history.get(node.name, ()) if change.name != ignore_change]
-    if not changes or phase(changes[-1]) is not Phase.QUARANTINED:
+    if not changes or phase(changes[-1]) not in (Phase.QUARANTINED, Phase.ROLLED_BACK):
         return None
     last = changes[-1].name
     message = (
@@ -233,9 +233,15 @@ def apply_path(snapshot: Snapshot, node: str, policy: Policy) -> Verdict | None:
         state = "does not exist" if row is None else "is not a file that mig-parted accepts"
         message = f"ConfigMap {namespace}/{name} {state}; autoslicer configs init makes it"
         return Verdict(node, Reason.ConfigMapIncomplete, message)
-    used = {evidence.config(other) for other in snapshot.nodes.values()} | {ALL_DISABLED}
-    missing = sorted(used - {""} - row.configs.keys())
-    if missing:
-        message = f"ConfigMap {namespace}/{name} lacks {', '.join(missing)}, which a node's label names"
+    if ALL_DISABLED not in row.configs:
+        message = f"ConfigMap {namespace}/{name} lacks {ALL_DISABLED}, which the operator gives to new nodes"
         return Verdict(node, Reason.ConfigMapIncomplete, message)
+    unknown = [other for other in snapshot.nodes.values() if evidence.config(other) not in ("", *row.configs)]
+    for other in sorted(unknown, key=lambda other: other.name):
+        reader = gpu_operator.mig_manager(snapshot, other.name)
+        if reader is not None and (reader.namespace, reader.config_map) == policy.config_map:
+            message = (
+                f"ConfigMap {namespace}/{name} lacks {evidence.config(other)}, the label of {other.name}"
+            )
+            return Verdict(node, Reason.ConfigMapIncomplete, message)
     return None

@@ -12,6 +12,7 @@ from autoslicer.core.policy import Policy
 from autoslicer.core.reasons import Reason
 from autoslicer.core.rows import ReconfigurationRow
 from autoslicer.core.snapshot import Snapshot
+from autoslicer.core.times import rfc3339
 
 RETRY_SECONDS = 30.0
 """a node whose last change was cancelled rests so long, so that a plan that keeps failing its validation
@@ -75,9 +76,7 @@ class Gates:
         until = rest(self.snapshot, node, policy)
         if until is None or until <= self.now:
             return None
-        return Verdict(
-            node, Reason.Cooldown, f"node {node} rests for {until - self.now:.0f} s after its last change"
-        )
+        return Verdict(node, Reason.Cooldown, f"node {node} rests until {rfc3339(until)}")
 
 
 def last_change(snapshot: Snapshot, node: str) -> ReconfigurationRow | None:

@@ -21,6 +21,7 @@ from autoslicer.core.snapshot import Snapshot
 from autoslicer.core.transition import (
     SUCCEEDED,
     Result,
+    condition,
     deadline,
     end,
     enter,
@@ -34,11 +35,19 @@ from autoslicer.core.transition import (
 TAINT_SECONDS = 60.0
 """deadline of Tainted: one write, and the next read shows it"""
 DRAIN_SECONDS = 120.0
-"""deadline of Drained: two sightings of idleness; nothing is evicted, so nothing else is waited for"""
+"""deadline of Drained, on top of the time between two sightings: nothing is evicted and waited for"""
 PUBLISH_SECONDS = 120.0
 """deadline of Published, on top of the settle time"""
 LABEL_SECONDS = 60.0
 """deadline of Labelled: one write"""
+
+_LATE = {
+    Phase.VALIDATED: (Reason.DeadlineExceeded, "the taint could not be written in time"),
+    Phase.TAINTED: (Reason.DrainBlocked, "the GPUs were not seen idle in time"),
+    Phase.DRAINED: (Reason.PublishFailed, "the config could not be published in time"),
+    Phase.PUBLISHED: (Reason.DeadlineExceeded, "the label could not be written in time"),
+}
+"""what did not come to pass where the deadline of a phase before the label is over"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +93,8 @@ def sight(
 ) -> tuple[float, ...]:
     """The sightings of idleness after one more observation.
 
-    None are left as soon as the taint is away or a GPU of the change is in use. Only
-    the first and the newest are kept: they span the time over which the GPUs were seen idle.
+    None are left as soon as the taint is away or a GPU of the change is in use. Only the first and the newest
+    are kept: they span the time over which the GPUs were seen idle.
     """
     node = observation.snapshot.nodes.get(change.node)
     if node is None or not tainted(node, change):
@@ -100,22 +109,16 @@ def sight(
 def advance(change: ReconfigurationRow, observation: Observation, now: float, timing: Timing) -> Result:
     """The next status of the change and what must be done, in order; equal inputs give equal outputs.
 
-    At most one phase is entered at a time. The taint is lifted by every final phase. Nothing is done while
-    the reads are not fresh
-    where `needs_fresh` asks for it.
+    At most one phase is entered at a time. Every final phase lifts the taint. Nothing happens while the reads
+    are not fresh where `needs_fresh` asks for it.
     """
     here = phase(change)
     node = observation.snapshot.nodes.get(change.node)
     if here in FINAL:
         return change.status, ()
     if node is None or (change.node_uid and node.uid != change.node_uid):
-        return end(
-            change,
-            None,
-            now,
-            Phase.CANCELLED,
-            Verdict(change.node, Reason.NodeGone, f"node {change.node} is gone"),
-        )
+        gone = Verdict(change.node, Reason.NodeGone, f"node {change.node} is gone")
+        return end(change, None, now, Phase.CANCELLED, gone)
     if needs_fresh(change, observation.hold) and not observation.fresh:
         return change.status, ()
     return _STEPS[here](change, node, observation, now, timing)
@@ -124,151 +127,144 @@ def advance(change: ReconfigurationRow, observation: Observation, now: float, ti
 def _waiting(
     change: ReconfigurationRow, node: NodeRow, seen: Observation, now: float, timing: Timing
 ) -> Result:
-    if not validation.pending(change, seen.snapshot):
-        return end(change, node, now, Phase.CANCELLED, _served_elsewhere(change))
-    refusal = validation.verdict(change, seen.snapshot, now)
+    refusal = _obsolete(change, seen.snapshot, now)
     if refusal is not None:
         return end(change, node, now, Phase.CANCELLED, refusal)
-    if seen.hold is not None:
-        return with_condition(
-            change.status, SUCCEEDED, "Unknown", seen.hold.reason, seen.hold.message, now
-        ), ()
+    if (hold := seen.hold) is not None:
+        held = with_condition(change.status, SUCCEEDED, "Unknown", hold.reason, hold.message, now)
+        return held, ()
     return enter(change, Phase.VALIDATED, now, TAINT_SECONDS, "the plan still holds"), ()
 
 
 def _validated(
     change: ReconfigurationRow, node: NodeRow, seen: Observation, now: float, timing: Timing
 ) -> Result:
-    undone = _undone(change, node, seen, now)
-    if undone is not None:
+    if (undone := _undone(change, node, seen, now)) is not None:
         return undone
     if tainted(node, change):
-        return enter(change, Phase.TAINTED, now, DRAIN_SECONDS, f"{names.TAINT} keeps pods away"), ()
+        allowed = DRAIN_SECONDS + timing.idle_confirm
+        return enter(change, Phase.TAINTED, now, allowed, f"{names.TAINT} keeps pods away"), ()
     taint = AddTaint(node.name, node.resource_version, taint_value(change))
-    return change.status, (
-        taint,
-        *publishing.outstanding(change, seen.snapshot, now),
-        WakeAt(deadline(change)),
-    )
+    ahead = publishing.outstanding(change, seen.snapshot, now)
+    return change.status, (taint, *ahead, WakeAt(deadline(change)))
 
 
 def _tainted_step(
     change: ReconfigurationRow, node: NodeRow, seen: Observation, now: float, timing: Timing
 ) -> Result:
-    undone = _undone(change, node, seen, now)
-    if undone is not None:
+    if (undone := _undone(change, node, seen, now)) is not None:
         return undone
-    ahead = publishing.outstanding(change, seen.snapshot, now)
-    confirmed = bool(seen.sightings) and seen.sightings[-1] - seen.sightings[0] >= timing.idle_confirm
-    if not confirmed:
-        since = seen.sightings[0] if seen.sightings else now
-        return change.status, (*ahead, WakeAt(since + timing.idle_confirm))
-    return enter(
-        change,
-        Phase.DRAINED,
-        now,
-        PUBLISH_SECONDS + timing.publish_settle,
-        "every GPU that will change is idle",
-    ), ahead
+    first, newest = (seen.sightings[0], seen.sightings[-1]) if seen.sightings else (now, now)
+    if not seen.sightings or newest - first < timing.idle_confirm:
+        return change.status, (WakeAt(first + timing.idle_confirm), WakeAt(deadline(change)))
+    allowed = PUBLISH_SECONDS + timing.publish_settle
+    return enter(change, Phase.DRAINED, now, allowed, "every GPU that will change is idle"), ()
 
 
 def _drained(
     change: ReconfigurationRow, node: NodeRow, seen: Observation, now: float, timing: Timing
 ) -> Result:
-    undone = _undone(change, node, seen, now)
-    if undone is not None:
+    if (undone := _undone(change, node, seen, now)) is not None:
         return undone
-    ahead = publishing.outstanding(change, seen.snapshot, now)
-    if ahead:
-        return change.status, (*ahead, WakeAt(deadline(change)))
-    trusted = (publishing.touched(change, seen.snapshot) or now) + timing.publish_settle
-    if now < trusted:
-        return change.status, (WakeAt(trusted),)
-    return enter(change, Phase.PUBLISHED, now, LABEL_SECONDS, f"mig-manager can read {change.target}"), ()
+    if awaited := publishing.awaited(change, seen.snapshot, now, timing.publish_settle):
+        return change.status, (*awaited, WakeAt(deadline(change)))
+    allowed = LABEL_SECONDS + timing.publish_settle
+    return enter(change, Phase.PUBLISHED, now, allowed, f"mig-manager can read {change.target}"), ()
 
 
 def _published(
     change: ReconfigurationRow, node: NodeRow, seen: Observation, now: float, timing: Timing
 ) -> Result:
-    if evidence.config(node) == change.target and node.annotations.get(names.APPLIED_CONFIG) == change.target:
-        walked_in = validation.in_use(change, seen.snapshot, now)
-        message = f"{names.MIG_CONFIG} is {change.target}"
+    if change.target in (evidence.config(node), node.annotations.get(names.APPLIED_CONFIG)):
+        # the annotation comes with the label, which somebody may have replaced since
+        message = f"the label was set to {change.target}"
         entered = enter(change, Phase.LABELLED, now, change.pending_deadline, message)
+        walked_in = validation.in_use(change, seen.snapshot, now)
         if walked_in is None:
             return entered, ()
-        return entered, (
-            event(change, "Warning", replace(walked_in, message=f"around the label: {walked_in.message}")),
-        )
-    undone = _undone(change, node, seen, now)
-    if undone is not None:
+        alarm = replace(walked_in, message=f"around the label: {walked_in.message}")
+        return entered, (event(change, "Warning", alarm),)
+    if (undone := _undone(change, node, seen, now)) is not None:
         return undone
-    return change.status, (
-        SetConfig(node.name, node.resource_version, change.target),
-        WakeAt(deadline(change)),
-    )
+    if awaited := publishing.awaited(change, seen.snapshot, now, timing.publish_settle):
+        return change.status, (*awaited, WakeAt(deadline(change)))
+    label = SetConfig(node.name, node.resource_version, change.target)
+    return change.status, (label, WakeAt(deadline(change)))
 
 
 def _labelled(
     change: ReconfigurationRow, node: NodeRow, seen: Observation, now: float, timing: Timing
 ) -> Result:
-    foreign = _relabelled(change, node, now)
-    if foreign is not None:
+    if (foreign := _relabelled(change, node, now)) is not None:
         return foreign
-    if evidence.state(node) == "failed":
-        refusal = Verdict(node.name, Reason.ApplyFailed, f"mig-manager reports failed for {change.target}")
-        return end(change, node, now, Phase.QUARANTINED, refusal)
-    if now >= deadline(change):
-        message = (
-            f"mig-manager did not finish {change.target}; its state is {evidence.state(node) or 'absent'}"
-        )
-        return end(change, node, now, Phase.QUARANTINED, Verdict(node.name, Reason.DeadlineExceeded, message))
+    state = evidence.state(node)
+    if state == "failed":
+        failed = Verdict(node.name, Reason.ApplyFailed, f"mig-manager reports failed for {change.target}")
+        return _failed(change, node, now, failed)
     watched = applying.watched(change, node, now)
-    if not applying.applied(watched, node, now):
-        trusted = applying.trusted_at(watched)
-        wakes = (deadline(change), *(() if trusted is None else (trusted,)))
-        return watched.status, tuple(WakeAt(at) for at in wakes)
-    message = "mig-manager reports success"
-    return enter(watched, Phase.APPLIED, now, change.pending_deadline, message), lift(node)
+    if applying.applied(watched, node, now):
+        message = "mig-manager reports success"
+        return enter(watched, Phase.APPLIED, now, change.pending_deadline, message), lift(node)
+    trusted = applying.trusted_at(watched)
+    if trusted is not None and now < trusted:
+        return watched.status, (WakeAt(trusted),)
+    if now >= deadline(change):
+        message = f"mig-manager did not finish {change.target}; its state is {state or 'absent'}"
+        return _failed(watched, node, now, Verdict(node.name, Reason.DeadlineExceeded, message))
+    return watched.status, (WakeAt(deadline(change)),)
 
 
 def _applied_step(
     change: ReconfigurationRow, node: NodeRow, seen: Observation, now: float, timing: Timing
 ) -> Result:
-    foreign = _relabelled(change, node, now)
-    if foreign is not None:
+    if (foreign := _relabelled(change, node, now)) is not None:
         return foreign
     missing = validation.unproven(change, seen.snapshot, reached(change, Phase.APPLIED) or now)
     if not missing:
         message = "allocatable, labels and the agent's reading are as promised"
         return enter(change, Phase.VERIFIED, now, change.pending_deadline, message), lift(node)
     if now >= deadline(change):
-        return end(
-            change, node, now, Phase.QUARANTINED, Verdict(node.name, Reason.VerificationFailed, missing)
-        )
+        unproven = Verdict(node.name, Reason.VerificationFailed, missing)
+        return end(change, node, now, Phase.QUARANTINED, unproven)
     return change.status, (*lift(node), WakeAt(deadline(change)))
 
 
 def _verified(
     change: ReconfigurationRow, node: NodeRow, seen: Observation, now: float, timing: Timing
 ) -> Result:
-    came = validation.bound_here(change, seen.snapshot)
+    came = len(validation.bound_here(change, seen.snapshot))
     if came:
-        verdict = Verdict(
-            node.name, Reason.Done, f"{len(came)} of {len(change.serves)} pods are bound to {node.name}"
-        )
-        return end(change, node, now, Phase.DONE, verdict, good=True)
-    if not validation.pending(change, seen.snapshot):
-        return end(change, node, now, Phase.DONE, _served_elsewhere(change), good=True)
-    if not validation.fits_still(change, seen.snapshot):
+        message = f"{came} of {len(change.serves)} pods are bound to {node.name}"
+        return end(change, node, now, Phase.DONE, Verdict(node.name, Reason.Done, message), good=True)
+    lost = _none_pending(change, seen.snapshot)
+    if lost is None and not validation.fits_still(change, seen.snapshot):
         # they would not be planned for anew while the change promises them a place
         message = "none of the pods fits any more; others came first, or the node was closed"
-        return end(
-            change, node, now, Phase.DONE, Verdict(node.name, Reason.ServedElsewhere, message), good=True
-        )
+        lost = Verdict(node.name, Reason.ServedElsewhere, message)
+    if lost is not None:
+        return end(change, node, now, Phase.DONE, lost, good=True)
     if now >= deadline(change):
         message = "the slices are there, but the scheduler bound none of the pods in time"
         return end(change, node, now, Phase.DONE, Verdict(node.name, Reason.DeadlineExceeded, message))
     return change.status, (*lift(node), WakeAt(deadline(change)))
+
+
+def _rolling_back(
+    change: ReconfigurationRow, node: NodeRow, seen: Observation, now: float, timing: Timing
+) -> Result:
+    noted = condition(change.status, SUCCEEDED)
+    why = (
+        Verdict(node.name, Reason.ApplyFailed, "")
+        if noted is None
+        else Verdict(node.name, Reason(noted.reason), noted.message)
+    )
+    label = evidence.config(node)
+    if label == change.source:
+        return end(change, node, now, Phase.ROLLED_BACK, why)
+    if label != change.target or not applying.untouched(change, node) or now >= deadline(change):
+        return end(change, node, now, Phase.QUARANTINED, why)
+    back = SetConfig(node.name, node.resource_version, change.source)
+    return change.status, (back, WakeAt(deadline(change)))
 
 
 Stepper = Callable[[ReconfigurationRow, NodeRow, Observation, float, Timing], Result]
@@ -281,36 +277,54 @@ _STEPS: dict[Phase, Stepper] = {
     Phase.LABELLED: _labelled,
     Phase.APPLIED: _applied_step,
     Phase.VERIFIED: _verified,
+    Phase.ROLLING_BACK: _rolling_back,
 }
 
 
 def _undone(change: ReconfigurationRow, node: NodeRow, seen: Observation, now: float) -> Result | None:
     """The end of a change that must not go on; before the label, lifting the taint undoes everything."""
-    if not validation.pending(change, seen.snapshot):
-        return end(change, node, now, Phase.CANCELLED, _served_elsewhere(change))
-    refusal = validation.verdict(change, seen.snapshot, now) or validation.apply_path(change, seen.snapshot)
+    here = phase(change)
+    refusal = _obsolete(change, seen.snapshot, now) or validation.apply_path(change, seen.snapshot)
+    if refusal is None and here is not Phase.VALIDATED and not tainted(node, change):
+        refusal = Verdict(node.name, Reason.DrainBlocked, f"somebody took {names.TAINT} from the node")
     if refusal is None and now >= deadline(change):
-        late = {Phase.DRAINED: Reason.PublishFailed, Phase.TAINTED: Reason.DrainBlocked}
-        here = phase(change)
-        refusal = Verdict(
-            node.name, late.get(here, Reason.DeadlineExceeded), f"the step after {here} did not end in time"
-        )
+        refusal = Verdict(node.name, *_LATE[here])
     return None if refusal is None else end(change, node, now, Phase.CANCELLED, refusal)
 
 
+def _obsolete(change: ReconfigurationRow, snapshot: Snapshot, now: float) -> Verdict | None:
+    """Why the change is not wanted any more, or must not be made."""
+    return _none_pending(change, snapshot) or validation.verdict(change, snapshot, now)
+
+
+def _none_pending(change: ReconfigurationRow, snapshot: Snapshot) -> Verdict | None:
+    if validation.pending(change, snapshot):
+        return None
+    return Verdict(change.node, Reason.ServedElsewhere, "none of the pods is pending any more")
+
+
 def _relabelled(change: ReconfigurationRow, node: NodeRow, now: float) -> Result | None:
-    """The end of a change whose label somebody replaced, once mig-manager has settled.
+    """The end of a change whose label somebody replaced, once mig-manager has settled; None where it is ours.
 
     Until then nothing is touched.
     """
     if evidence.config(node) == change.target:
         return None
+    noted, settled = applying.settling(change, node, now)
+    if now < min(settled, deadline(change)):
+        return noted.status, (WakeAt(min(settled, deadline(change))),)
     found = evidence.config(node) or "nothing"
     message = f"somebody set {names.MIG_CONFIG} to {found} while {change.target} was being applied"
-    if not evidence.settled(node) and now < deadline(change):
-        return change.status, (WakeAt(deadline(change)),)
-    return end(change, node, now, Phase.CANCELLED, Verdict(node.name, Reason.ForeignOwner, message))
+    return end(noted, node, now, Phase.CANCELLED, Verdict(node.name, Reason.ForeignOwner, message))
 
 
-def _served_elsewhere(change: ReconfigurationRow) -> Verdict:
-    return Verdict(change.node, Reason.ServedElsewhere, "none of the pods is pending any more")
+def _failed(change: ReconfigurationRow, node: NodeRow, now: float, why: Verdict) -> Result:
+    """What follows a run that did not succeed.
+
+    Where nothing was cut, the label goes back to what it was: left as it is, the next start of mig-manager
+    would apply it, under pods that came to the old slices meanwhile.
+    """
+    if not applying.untouched(change, node):
+        return end(change, node, now, Phase.QUARANTINED, why)
+    entered = enter(change, Phase.ROLLING_BACK, now, LABEL_SECONDS, why.message)
+    return with_condition(entered, SUCCEEDED, "False", why.reason, why.message, now), ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from autoslicer.core import gpu_operator, names
-from autoslicer.core.actions import Action, Publish, TouchPod
+from autoslicer.core.actions import Action, Publish, TouchPod, WakeAt
 from autoslicer.core.configs import entries_of
 from autoslicer.core.rows import ReconfigurationRow
 from autoslicer.core.snapshot import Snapshot
@@ -30,6 +30,22 @@ def outstanding(change: ReconfigurationRow, snapshot: Snapshot, now: float) -> t
         return publish
     touch = TouchPod(pod.namespace, pod.name, names.PUBLISHED, f"{change.target}@{rfc3339(now)}")
     return (*publish, touch)
+
+
+def awaited(change: ReconfigurationRow, snapshot: Snapshot, now: float, settle: float) -> tuple[Action, ...]:
+    """What is to be done, or the time to wait for, until mig-manager can read the config; empty once it can.
+
+    Args:
+        change: that is being published.
+        snapshot: the cluster, with the policy of the change.
+        now: seconds since the epoch.
+        settle: seconds from the touch until the file is trusted.
+    """
+    if todo := outstanding(change, snapshot, now):
+        return todo
+    at = touched(change, snapshot)
+    trusted = (now if at is None else at) + settle
+    return () if at is not None and now >= trusted else (WakeAt(trusted),)
 
 
 def touched(change: ReconfigurationRow, snapshot: Snapshot) -> float | None:

@@ -34,8 +34,8 @@ def lift(node: NodeRow | None) -> tuple[Action, ...]:
 
 
 def deadline(change: ReconfigurationRow) -> float:
-    """When the present step must have ended (seconds); infinity before the first."""
-    return change.status.deadline if change.status.deadline is not None else float("inf")
+    """When the present step must have ended (seconds); long ago where a step has none, so that it ends."""
+    return change.status.deadline if change.status.deadline is not None else 0.0
 
 
 def enter(

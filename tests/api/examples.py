@@ -7,7 +7,7 @@ from typing import Any
 
 from autoslicer.api import values
 from tests.api.constraints import Constraint, node_at, value_at, with_value
-from tests.api.objects import FULL, RECONFIGURATION
+from tests.api.objects import FULL, POLICY, RECONFIGURATION
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +158,12 @@ CEL_EXAMPLES = dict(
             {"batchIdleSeconds": 61},
             {"batchIdleSeconds": 60},
             ".batchMaxSeconds",
+        ),
+        _cel(
+            "",
+            "metadata.name must be at most 63 characters long",
+            {**POLICY, "metadata": {"name": "a" * 64}},
+            {**POLICY, "metadata": {"name": "a" * 63}},
         ),
         _cel(
             "",

@@ -314,6 +314,7 @@ PATH = [mig_manager("a"), config_map(configs.DEFAULTS), IDLE]
     ("objects", "reason", "said"),
     [
         (PATH, None, ""),
+        ([*PATH, node("b").gpus(1).layout(SEVEN, name="site-special")], None, ""),
         ([IDLE, config_map(configs.DEFAULTS)], Reason.ApplyPathMissing, "no mig-manager pod"),
         ([mig_manager("b"), *PATH[1:]], Reason.ApplyPathMissing, "no mig-manager pod"),
         ([mig_manager("a").condition("Ready", "False"), *PATH[1:]], Reason.ApplyPathMissing, "ready"),
@@ -325,7 +326,7 @@ PATH = [mig_manager("a"), config_map(configs.DEFAULTS), IDLE]
         ([mig_manager("a"), IDLE], Reason.ConfigMapIncomplete, "does not exist"),
         ([mig_manager("a"), config_map({}), IDLE], Reason.ConfigMapIncomplete, "not a file"),
         (
-            [*PATH, node("b").gpus(1).layout(SEVEN, name="site-special")],
+            [*PATH, mig_manager("b"), node("b").gpus(1).layout(SEVEN, name="site-special")],
             Reason.ConfigMapIncomplete,
             "site-special",
         ),

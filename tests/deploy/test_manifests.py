@@ -111,7 +111,7 @@ EVERYWHERE = {
     ("migreconfigurations.autoslicer.dev", ""): READ | {"create", "delete"},
     ("migreconfigurations.autoslicer.dev/status", ""): {"patch"},
     ("mignodes.autoslicer.dev", ""): READ,
-    ("events.events.k8s.io", ""): {"create", "patch"},
+    ("events.events.k8s.io", ""): {"create"},
 }
 RIGHTS = {
     "default": EVERYWHERE,

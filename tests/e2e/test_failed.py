@@ -26,6 +26,29 @@ def test_a_failed_run_of_mig_manager_quarantines_the_node(cluster: Cluster, cont
     assert controller.metric("reshapes_total", result="Quarantined") == 1
 
 
+def test_a_run_that_cut_nothing_is_rolled_back(cluster: Cluster, controller: Controller) -> None:
+    """Where mig-manager's file came too late, the old label is set again; a later restart of it cuts nothing."""
+    cluster.gpu_node("gpu-a")
+    configure(cluster)
+    policy(cluster)
+    cluster.played.knobs.touch_seconds = 600
+    controller.start()
+    cluster.pod("infer", {"1g.10gb": 1})
+    until(lambda: _ended(cluster), 40, cluster.describe)
+    [change] = changes(cluster)
+    assert (phases(change)[-2:], _reason(change)) == (["RollingBack", "RolledBack"], "ApplyFailed")
+    assert cluster.taints("gpu-a") == []
+    until(lambda: cluster.labels("gpu-a")["nvidia.com/mig.config.state"] == "success", 20, cluster.describe)
+    victim = cluster.pod("train", {"7g.80gb": 1})
+    cluster.wait_running([victim])
+    [manager] = [pod for pod in cluster.operands("gpu-a") if "mig-manager" in pod["metadata"]["name"]]
+    cluster.played.knobs.touch_seconds = 0.2
+    cluster.delete_pod(f"gpu-operator/{manager['metadata']['name']}")
+    until(lambda: cluster.in_service("gpu-a"), 30, cluster.describe)
+    cluster.watch_for(lambda: cluster.nvml_log("gpu-a") == [], 4)
+    assert cluster.labels("gpu-a")["nvidia.com/mig.config"] == "all-7g.80gb"
+
+
 def test_slices_that_do_not_come_back_quarantine_the_node(cluster: Cluster, controller: Controller) -> None:
     """Where the device plugin stays away, the deadline ends the change and says what is missing."""
     cluster.gpu_node("gpu-a")
@@ -77,7 +100,7 @@ def test_a_human_s_label_is_respected(cluster: Cluster, controller: Controller) 
 
 def _ended(cluster: Cluster) -> bool:
     found = changes(cluster)
-    return bool(found) and phases(found[0])[-1:] in (["Quarantined"], ["Cancelled"], ["Done"])
+    return bool(found) and phases(found[0])[-1:] in (["Quarantined"], ["RolledBack"], ["Cancelled"], ["Done"])
 
 
 def _reason(change: Object) -> str:
