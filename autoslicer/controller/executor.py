@@ -49,13 +49,17 @@ class Executor:
         cache.listen(self._hear)
 
     def follow(self, holds: Mapping[str, Verdict], decided: frozenset[str]) -> None:
-        """Take over what the last cycle said of Waiting changes, and start a task for each new change.
+        """Take over what the last cycle said of Waiting changes, and carry every live change on.
 
         Args:
             holds: why a Waiting change may not start.
             decided: the changes that this cycle knew; others wait for the next one.
         """
         self._holds, self._decided = holds, decided
+        self.resume()
+
+    def resume(self) -> None:
+        """Start a task for each live change that has none, and let the others look again."""
         for name, change in self._cache.changes.rows.items():
             if live(change) and name not in self._tasks:
                 self._pokes[name] = asyncio.Event()

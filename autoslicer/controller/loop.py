@@ -61,19 +61,23 @@ class Loop:
                     await asyncio.sleep(RETRY_SECONDS)
                     self._batcher.poke()
                     continue
-                try:
-                    well = await self._cycle()
-                except Exception:
-                    log.exception("a cycle failed and is tried again")
-                    await asyncio.sleep(pause)
-                    well = False
-                if well:
+                if await self._attempt():
                     pause = RETRY_SECONDS
                 else:
                     asyncio.get_running_loop().call_later(pause, self._batcher.poke)
                     pause = min(pause * 2, LONGEST_RETRY_SECONDS)
         finally:
             await self._executor.stop()
+
+    async def _attempt(self) -> bool:
+        """One cycle; a fault of ours in it must not keep changes that are under way from going on."""
+        try:
+            return await self._cycle()
+        except Exception:
+            log.exception("a cycle failed and is tried again")
+            self._executor.resume()
+            await asyncio.sleep(RETRY_SECONDS)
+            return False
 
     async def _cycle(self) -> bool:
         """One cycle; false where something of it must be tried again."""
