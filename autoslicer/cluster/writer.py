@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from autoslicer.cluster import documents, paths
 from autoslicer.cluster.cache import Cache
@@ -35,11 +37,21 @@ class PublishError(Exception):
     """The ConfigMap cannot take the configs; the message says why."""
 
 
+@dataclass(slots=True)
+class _Batch:
+    """Configs that go into one ConfigMap in one write."""
+
+    configs: dict[str, tuple[ConfigEntry, ...]] = field(default_factory=dict)
+    begun: bool = False
+    done: bool = False
+
+
 class Writer:
     """Carries out actions; what the API server returns goes into the cache at once."""
 
     def __init__(self, client: Client, cache: Cache, recorder: Recorder) -> None:
         self._client, self._cache, self._recorder = client, cache, recorder
+        self._batches: dict[str, tuple[asyncio.Lock, _Batch]] = {}
 
     async def carry_out(self, actions: Sequence[Action], now: float) -> None:
         """Do all actions in order; the rest is dropped at the first that fails.
@@ -129,10 +141,28 @@ class Writer:
         self._cache.nodes.observe(await self._client.patch(paths.one(paths.NODES, action.node), body))
 
     async def _publish(self, action: Publish) -> None:
+        """Add the configs, in one write with those that others ask for while a write is under way."""
         path = paths.one(paths.config_maps(action.namespace), action.name)
+        lock, batch = self._batches.setdefault(path, (asyncio.Lock(), _Batch()))
+        batch.configs.update(action.configs)
+        async with lock:
+            if not batch.begun:
+                batch.begun = True
+                self._batches[path] = (lock, _Batch())
+                try:
+                    await self._add(path, batch.configs)
+                    batch.done = True
+                except PublishError:
+                    if batch.configs.keys() == action.configs.keys():
+                        raise
+            if not batch.done:
+                # what failed for another's sake may be possible without it
+                await self._add(path, action.configs)
+
+    async def _add(self, path: str, wanted: Mapping[str, tuple[ConfigEntry, ...]]) -> None:
         for _ in range(_ATTEMPTS):
             present = await self._client.get(path)
-            text = _with(present, action.configs)
+            text = _with(present, wanted)
             if text is None:
                 return
             data = {**(present.get("data") or {}), CONFIG_KEY: text}
@@ -143,7 +173,7 @@ class Writer:
                     raise
             else:
                 return
-        raise RefusedError(409, f"ConfigMap {action.namespace}/{action.name} keeps changing")
+        raise RefusedError(409, f"{path} keeps changing")
 
     async def _policy_status(self, action: PolicyStatus, now: float) -> None:
         present = self._cache.policies.object(action.name)

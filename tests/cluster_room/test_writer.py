@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -244,6 +245,43 @@ async def test_publishing_loses_no_race(cluster: Cluster, client: Client, cache:
 
     await _do(Writer(Slow(client.api), cache, Recorder(client)), _publish())
     assert {"theirs", NAME} < configs.parse(cluster.api.get(MAP)["data"]["config.yaml"]).keys()
+
+
+def _layouts(count: int) -> list[Publish]:
+    """Configs that differ from each other, one an action."""
+    made = [entries_of([GpuTarget(0, None, (("1g.10gb", n + 1),), True)]) for n in range(count)]
+    return [Publish("gpu-operator", OURS, {config_name(entries): entries}) for entries in made]
+
+
+async def test_many_changes_publish_in_one_write(cluster: Cluster, account: Path, cache: Cache) -> None:
+    """Where many nodes change at once the ConfigMap is written once or twice, not once a node."""
+    _config_map(cluster, FOREIGN)
+    told: list[str] = []
+    client = await connect(str(account), count=lambda verb, code: told.append(f"{verb} {code}"))
+    writer, wanted = Writer(client, cache, Recorder(client)), _layouts(30)
+    await asyncio.gather(*(_do(writer, action) for action in wanted))
+    found = configs.parse(cluster.api.get(MAP)["data"]["config.yaml"])
+    assert found == configs.parse(FOREIGN) | {k: v for action in wanted for k, v in action.configs.items()}
+    assert told.count("update 200") <= 2
+    assert set(told) == {"get 200", "update 200"}
+    await client.close()
+
+
+async def test_one_that_cannot_be_published_fails_alone(cluster: Cluster, writer: Writer) -> None:
+    """A config whose name is taken for something else keeps those that go with it out of no ConfigMap."""
+    *good, bad = _layouts(8)
+    [taken] = bad.configs
+    other = entries_of([GpuTarget(0, None, None, False)])
+    text = configs.render({**configs.parse(FOREIGN), taken: other})
+    _config_map(cluster, text)
+    for first in (bad, good[0]):
+        actions = [first, *(action for action in (*good, bad) if action is not first)]
+        ends = await asyncio.gather(*(_do(writer, action) for action in actions), return_exceptions=True)
+        failed = [action for action, end in zip(actions, ends, strict=True) if end is not None]
+        assert failed == [bad]
+        found = configs.parse(cluster.api.get(MAP)["data"]["config.yaml"])
+        assert all(action.configs.items() <= found.items() for action in good)
+        cluster.api.patch(MAP, {"data": {"config.yaml": text}})
 
 
 async def test_publishing_to_no_map_is_a_conflict(cluster: Cluster, writer: Writer) -> None:
