@@ -53,7 +53,7 @@ def _sentence(problem: ErrorDetails) -> str:
         case "extra_forbidden":
             return f"{path} is no field; {_fields_instead(location)}"
         case "rule":
-            return f"{path}: {problem['msg']}"
+            return f"{path}: {problem['msg']}" if path else str(problem["msg"])
         case "repeated":
             return f"{path} {problem['msg']}"
         case _:

@@ -74,9 +74,8 @@ def test_a_sentence_names_the_object_and_the_field(constraint: Constraint) -> No
     bad = document(constraint, example(constraint).bad)
     field = field_named("MigAutoscalingPolicy", constraint.path)
     sentences = problems(bad)
-    assert any(sentence.startswith(f"MigAutoscalingPolicy full: {field}") for sentence in sentences), (
-        sentences
-    )
+    named = f"MigAutoscalingPolicy {bad['metadata']['name']}: {field or 'metadata.name'}"
+    assert any(sentence.startswith(named) for sentence in sentences), sentences
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def test_a_failed_run_of_mig_manager_quarantines_the_node(cluster: Cluster, cont
 
 
 def test_a_run_that_cut_nothing_is_rolled_back(cluster: Cluster, controller: Controller) -> None:
-    """Where mig-manager's file came too late, the old label is set again; a later restart of it cuts nothing."""
+    """Where mig-manager's file came too late, the old label is set again; a later restart cuts nothing."""
     cluster.gpu_node("gpu-a")
     configure(cluster)
     policy(cluster)
