@@ -15,7 +15,7 @@ from autoslicer.core.snapshot import Snapshot, node_named
 
 
 class UnreadableError(Exception):
-    """What the API server has of the node cannot be read; the message names the object and the field."""
+    """The node or the policy of a change cannot be read; the message names the object and the field."""
 
 
 async def look(client: Client, cache: Cache, change: ReconfigurationRow) -> Snapshot:
@@ -27,39 +27,56 @@ async def look(client: Client, cache: Cache, change: ReconfigurationRow) -> Snap
     Raises:
         RefusedError: the API server refused a read.
         UnreachableError: it did not answer.
-        UnreadableError: the node itself cannot be read.
+        UnreadableError: the node itself or the policy cannot be read.
     """
-    node = await _get(client, paths.one(paths.NODES, change.node))
-    policy = await _get(client, paths.one(paths.POLICIES, change.policy))
+    node, policy = await asyncio.gather(
+        _get(client, paths.one(paths.NODES, change.node)),
+        _get(client, paths.one(paths.POLICIES, change.policy)),
+    )
     pods = (await client.get(paths.PODS, fieldSelector=f"spec.nodeName={change.node}")).get("items") or []
     keys = [key.partition("/") for key in change.serves]
     served = await asyncio.gather(*(_get(client, paths.pod(namespace, name)) for namespace, _, name in keys))
     pods += [pod for pod in served if pod is not None]
-    if policy is not None:
-        cache.policies.apply("MODIFIED", policy)
     known = cache.snapshot()
     agent = None
     if change.node in known.mignodes:
         agent = await _get(client, paths.one(paths.MIG_NODES, change.node))
-    return _renewed(known, change, node, pods, agent)
+    return _renewed(_without(known, change), change.node, node, policy, pods, agent)
+
+
+def _without(known: Snapshot, change: ReconfigurationRow) -> Snapshot:
+    """The snapshot without what is read anew."""
+    return replace(
+        known,
+        nodes={key: row for key, row in known.nodes.items() if key != change.node},
+        mignodes={key: row for key, row in known.mignodes.items() if key != change.node},
+        policies={key: row for key, row in known.policies.items() if key != change.policy},
+        pods={
+            key: row
+            for key, row in known.pods.items()
+            if row.node != change.node and key not in change.serves
+        },
+    )
 
 
 def _renewed(
-    known: Snapshot,
-    change: ReconfigurationRow,
+    rest: Snapshot,
+    name: str,
     node: Object | None,
+    policy: Object | None,
     pods: Iterable[Object],
     agent: Object | None,
 ) -> Snapshot:
-    name, obscured = change.node, dict(known.obscured)
-    nodes = {key: row for key, row in known.nodes.items() if key != name}
-    mignodes = {key: row for key, row in known.mignodes.items() if key != name}
-    rows = {key: row for key, row in known.pods.items() if row.node != name and key not in change.serves}
-    if node is not None:
-        try:
+    nodes, mignodes, policies = dict(rest.nodes), dict(rest.mignodes), dict(rest.policies)
+    rows, obscured = dict(rest.pods), dict(rest.obscured)
+    try:
+        if node is not None:
             nodes[name] = reading.node(node)
-        except ValueError as error:
-            raise UnreadableError(str(error)) from None
+        if policy is not None:
+            row = reading.policy(policy)
+            policies[row.name] = row
+    except ValueError as error:
+        raise UnreadableError(str(error)) from None
     if agent is not None:
         try:
             mignodes[name] = reading.mig_node(agent)
@@ -67,12 +84,12 @@ def _renewed(
             obscured[name] = str(error)
     for item in pods:
         try:
-            row = reading.pod(item)
+            pod = reading.pod(item)
         except ValueError as error:
             obscured[node_named(item) or name] = str(error)
         else:
-            rows[row.key] = row
-    return replace(known, nodes=nodes, pods=rows, mignodes=mignodes, obscured=obscured)
+            rows[pod.key] = pod
+    return replace(rest, nodes=nodes, pods=rows, mignodes=mignodes, policies=policies, obscured=obscured)
 
 
 async def _get(client: Client, path: str) -> Object | None:
