@@ -165,11 +165,31 @@ EXPORT int nvmlDeviceGetHandleByPciBusId_v2(const char *id, handle *h)
 EXPORT int nvmlDeviceGetHandleByPciBusId(const char *id, handle *h) { return nvmlDeviceGetHandleByPciBusId_v2(id, h); }
 EXPORT int nvmlDeviceGetIndex(handle h, unsigned *index) { *index = gpu_of(h); return OK; }
 EXPORT int nvmlDeviceGetMinorNumber(handle h, unsigned *minor) { return nvmlDeviceGetIndex(h, minor); }
-EXPORT int nvmlDeviceGetName(handle h, char *b, unsigned n) { (void)h; return text(b, n, "%s", model.name); }
+EXPORT int nvmlDeviceGetName(handle h, char *b, unsigned n)
+{
+    if (kind_of(h) == 3) return text(b, n, "%s MIG %s", model.name, model.profile[instance_at(h)->profile].name);
+    return text(b, n, "%s", model.name);
+}
 EXPORT int nvmlDeviceGetUUID(handle h, char *b, unsigned n)
 {
     if (kind_of(h) == 3) return text(b, n, "MIG-0fa4e000-%04x-4000-8000-%012x", gpu_of(h), instance_at(h)->id);
     return text(b, n, "GPU-0fa4e000-%04x-4000-8000-000000000000", gpu_of(h));
+}
+EXPORT int nvmlDeviceGetHandleByUUID(const char *uuid, handle *found)
+{
+    char own[96];
+    for (unsigned g = 0; g < model.gpus; g++) {
+        *found = gpu_handle(g);
+        nvmlDeviceGetUUID(*found, own, sizeof own);
+        if (!strcmp(uuid, own)) return OK;
+        for (unsigned i = 0; i < INSTANCES; i++)
+            for (unsigned c = 0; c < COMPUTES; c++) {
+                *found = compute_handle(g, i, c);
+                nvmlDeviceGetUUID(*found, own, sizeof own);
+                if (instance_at(*found)->used && compute_at(*found)->used && !strcmp(uuid, own)) return OK;
+            }
+    }
+    return MISSING;
 }
 struct pci { char legacy[16]; unsigned domain, bus, device, id, subsystem; char name[32]; };
 EXPORT int nvmlDeviceGetPciInfo_v3(handle h, struct pci *p)
@@ -240,6 +260,17 @@ static int by_id(unsigned id)
     for (unsigned i = 0; i < model.profiles; i++) if (model.profile[i].id == id) return (int)i;
     return -1;
 }
+struct instance_profile_v2 { unsigned version; struct { unsigned number[10]; } same; unsigned long long mib; char name[96]; };
+EXPORT int nvmlDeviceGetGpuInstanceProfileInfoV(handle h, unsigned number, struct instance_profile_v2 *o)
+{
+    struct instance_profile info;
+    int result = o->version == (sizeof *o | 2u << 24) ? nvmlDeviceGetGpuInstanceProfileInfo(h, number, &info) : BAD_ARGUMENT;
+    if (result != OK) return result;
+    memcpy(&o->same, &info, sizeof o->same);
+    o->mib = info.mib;
+    /* as nvidia-smi prints it */
+    return text(o->name, sizeof o->name, "MIG %s", model.profile[by_id(info.id)].name);
+}
 static int fits(const struct gpu *g, const struct profile *p, unsigned start)
 {
     unsigned compute = p->compute, same = 1, engines[ENGINES];
@@ -292,7 +323,7 @@ EXPORT int nvmlGpuInstanceDestroy(handle h)
 {
     struct instance *i = instance_at(h);
     lock();
-    int result = i->busy ? IN_USE : OK;
+    int result = !i->used ? MISSING : i->busy ? IN_USE : OK;
     for (int c = 0; c < COMPUTES; c++) if (i->compute[c].used) result = IN_USE;
     if (result == OK) { i->used = 0; record("destroy", gpu_of(h), i); }
     return unlock(result);
