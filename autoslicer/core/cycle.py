@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from autoslicer.core import names, planner
+from autoslicer.core import names, planner, validation
 from autoslicer.core.actions import Action, CreateChange, DeleteChange, RemoveTaint, Report
 from autoslicer.core.gates import Gates, rest
 from autoslicer.core.phases import Phase, live, number, phase
@@ -69,12 +69,12 @@ def decide(
         now,
     )
     holds = dict(_holds(snapshot, gates))
-    created = _create(snapshot, policies, plan, gates, now)
+    created, blocked = _create(snapshot, policies, plan, gates, now)
     # 3. what earlier lives of the controller left behind
     swept = _sweep(snapshot)
     old = _forget(snapshot)
     # 4. what users are told
-    reports = tuple(_report(snapshot, verdict) for verdict in plan.unserved)
+    reports = tuple(_told(snapshot, plan, blocked, holds))
     standing = standings(snapshot, policies, plan, outcome.demand, now)
     wakes = [at for at in (outcome.wake, *_rests(snapshot, policies, now)) if at is not None and at > now]
     return Decision(
@@ -98,9 +98,13 @@ def _holds(snapshot: Snapshot, gates: Gates) -> Iterator[tuple[str, Verdict]]:
 
 def _create(
     snapshot: Snapshot, policies: Mapping[str, Policy], plan: Plan, gates: Gates, now: float
-) -> tuple[CreateChange, ...]:
-    """New changes: all of them where a human approves each, else those that pass the gates."""
+) -> tuple[tuple[CreateChange, ...], tuple[Verdict, ...]]:
+    """New changes, all of them where a human approves each, else those that pass the gates.
+
+    Also, for each pod of the others, why its change does not start.
+    """
     created: list[CreateChange] = []
+    blocked: list[Verdict] = []
     for reshape in plan.reshapes:
         policy = policies[reshape.policy]
         auto = policy.mode is Mode.AUTO
@@ -111,7 +115,9 @@ def _create(
         )
         if held is None:
             created.append(CreateChange(_change(snapshot, reshape, policy, plan, now, approved=auto)))
-    return tuple(created)
+        else:
+            blocked += [Verdict(pod, held.reason, held.message) for pod in reshape.serves]
+    return tuple(created), tuple(blocked)
 
 
 def _recommend(snapshot: Snapshot, reshape: Reshape, policy: Policy, now: float) -> Verdict | None:
@@ -176,9 +182,22 @@ def _forget(snapshot: Snapshot) -> tuple[DeleteChange, ...]:
     )
 
 
-def _report(snapshot: Snapshot, verdict: Verdict) -> Report:
+def _told(
+    snapshot: Snapshot, plan: Plan, blocked: Iterable[Verdict], holds: Mapping[str, Verdict]
+) -> Iterator[Report]:
+    """What the waiting pods are told: why nothing can serve them, or why what could does not start."""
+    for verdict in plan.unserved:
+        yield _report(snapshot, "Warning", verdict)
+    for verdict in blocked:
+        yield _report(snapshot, "Normal", verdict)
+    for name, held in holds.items():
+        for pod in validation.pending(snapshot.changes[name], snapshot):
+            yield _report(snapshot, "Normal", Verdict(pod.key, held.reason, held.message))
+
+
+def _report(snapshot: Snapshot, kind: str, verdict: Verdict) -> Report:
     pod = snapshot.pods[verdict.name]
-    return Report("Pod", pod.namespace, pod.name, pod.uid, "Warning", verdict.reason, verdict.message)
+    return Report("Pod", pod.namespace, pod.name, pod.uid, kind, verdict.reason, verdict.message)
 
 
 def _rests(snapshot: Snapshot, policies: Mapping[str, Policy], now: float) -> Iterator[float | None]:

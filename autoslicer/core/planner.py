@@ -46,7 +46,7 @@ class Outcome:
     Attributes:
         plan: the plan.
         demand: the keys of the pods that wait for slices, those too that have not waited long enough to be
-            planned for.
+            planned for, or that a change under way will serve.
         wake: when the next pod will have waited long enough (seconds since the epoch), or None.
     """
 
@@ -115,7 +115,7 @@ def replan(
 
 
 def _keys(wanted: Demand) -> frozenset[str]:
-    return frozenset(pod.key for pod in wanted.pods)
+    return frozenset(pod.key for pod in wanted.pods) | wanted.promised.keys()
 
 
 def _checked(problem: Problem, effort: int) -> Solution:

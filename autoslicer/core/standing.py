@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from autoslicer.core import eligibility
+from autoslicer.core import eligibility, validation
 from autoslicer.core.actions import PolicyStatus
-from autoslicer.core.phases import started
+from autoslicer.core.phases import live, started
 from autoslicer.core.plan import Plan, Verdict
 from autoslicer.core.policy import Policy, governing
 from autoslicer.core.reasons import Reason
 from autoslicer.core.rows import Condition
+from autoslicer.core.selectors import matches
 from autoslicer.core.snapshot import Snapshot
 from solver.solution import By
 
@@ -41,6 +42,12 @@ def standings(
     """
     nodes = governed_nodes(snapshot, policies)
     by_reshape = {served.pod: served.node for served in plan.served if served.by is By.RESHAPE}
+    promised = [
+        change.policy
+        for change in snapshot.changes.values()
+        if live(change)
+        for pod in validation.pending(change, snapshot)
+    ]
     by_free = sum(served.by is By.FREE for served in plan.served)
     found: list[PolicyStatus] = []
     for name, policy in sorted(policies.items()):
@@ -57,7 +64,7 @@ def standings(
                 ),
                 pending=len(demand),
                 lacking=len(demand) - by_free,
-                servable=sum(node in nodes[name] for node in by_reshape.values()),
+                servable=sum(node in nodes[name] for node in by_reshape.values()) + promised.count(name),
                 plan_digest=plan.digest,
                 plan_status=plan.status,
                 plan_gap=plan.gap,
@@ -81,6 +88,9 @@ def _problem(snapshot: Snapshot, policy: Policy, nodes: tuple[str, ...]) -> Verd
     """The first thing that keeps the policy from acting on any of its nodes."""
     if policy.suspend:
         return Verdict(policy.name, Reason.Suspended, "spec.suspend is true: plans go on, no change starts")
+    rivals = _rivals(snapshot, policy)
+    if rivals:
+        return Verdict(policy.name, Reason.PolicyConflict, rivals[0].message)
     if not nodes:
         return Verdict(
             policy.name,
@@ -90,3 +100,15 @@ def _problem(snapshot: Snapshot, policy: Policy, nodes: tuple[str, ...]) -> Verd
     paths = [found for node in nodes if (found := eligibility.apply_path(snapshot, node, policy)) is not None]
     order = list(Reason)
     return min(paths, key=lambda verdict: (order.index(verdict.reason), verdict.name), default=None)
+
+
+def _rivals(snapshot: Snapshot, policy: Policy) -> list[Verdict]:
+    """The nodes that this policy and another claim equally, by name; they belong to neither."""
+    found: list[Verdict] = []
+    for _, node in sorted(snapshot.nodes.items()):
+        verdict = governing(snapshot.policies, node)
+        if isinstance(verdict, Verdict) and matches(policy.selector, node.labels):
+            claims = [len(p.selector) for p in snapshot.policies.values() if matches(p.selector, node.labels)]
+            if len(policy.selector) == max(claims):
+                found.append(Verdict(node.name, verdict.reason, f"node {node.name}: {verdict.message}"))
+    return found

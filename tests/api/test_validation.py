@@ -74,7 +74,7 @@ def test_a_sentence_names_the_object_and_the_field(constraint: Constraint) -> No
     bad = document(constraint, example(constraint).bad)
     field = field_named("MigAutoscalingPolicy", constraint.path)
     sentences = problems(bad)
-    named = f"MigAutoscalingPolicy {bad['metadata']['name']}: {field or 'metadata.name'}"
+    named = f"MigAutoscalingPolicy {bad['metadata']['name']}: {field}"
     assert any(sentence.startswith(named) for sentence in sentences), sentences
 
 
