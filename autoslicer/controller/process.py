@@ -64,7 +64,8 @@ async def run(settings: Settings, client: Client, cache: Cache, metrics: Metrics
                 serving(listen_on(settings.metrics_address), cache, metrics)
             )
         except OSError as error:
-            raise ControllerError(f"cannot listen on {settings.metrics_address}: {error.strerror}") from None
+            reason = str(error.strerror).rpartition(": ")[2]
+            raise ControllerError(f"cannot listen on {settings.metrics_address}: {reason}") from None
         log.info("serving", port=port)
         search.warm_up()
         watching = await stack.enter_async_context(running(cache.run()))

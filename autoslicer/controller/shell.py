@@ -33,7 +33,7 @@ def run(settings: Settings) -> None:
     """
     shell = _Shell(settings)
     try:
-        kopf.run(registry=shell.registry, standalone=True, clusterwide=True, stop_flag=shell.ended)
+        kopf.run(registry=shell.registry, standalone=True, clusterwide=True, stop_flag=shell.ending)
     except Exception as error:
         shell.failure = shell.failure or error
     if search.under_way():
@@ -49,8 +49,8 @@ class _Shell:
     """One run of the controller under kopf, which brings the event loop, the signals and the policy watch.
 
     Attributes:
-        ended: set when the work has ended by itself.
-        failure: why it did.
+        ending: set when the work has ended by itself, and at the latest at the end: kopf waits for it.
+        failure: why the work ended by itself.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -58,7 +58,7 @@ class _Shell:
         self._client = asyncio.run(connect(settings.kubeconfig, settings.context, self._count))
         self._cache = Cache(self._client, self._relisted)
         self._work: asyncio.Task[None] | None = None
-        self.ended = asyncio.Event()
+        self.ending = asyncio.Event()
         self.failure: BaseException | None = None
         self.registry = kopf.OperatorRegistry()
         kopf.on.startup(registry=self.registry)(self._startup)
@@ -89,6 +89,7 @@ class _Shell:
             raise
 
     async def _cleanup(self, **_: Any) -> None:
+        self.ending.set()
         if self._work is not None:
             self._work.cancel()
             await asyncio.gather(self._work, return_exceptions=True)
@@ -118,7 +119,7 @@ class _Shell:
         """The work ended by itself: that is a failure, and the process goes with it."""
         if not work.cancelled():
             self.failure = work.exception()
-            self.ended.set()
+            self.ending.set()
 
     def _count(self, verb: str, code: str) -> None:
         self._metrics.api_requests.labels(verb, code).inc()

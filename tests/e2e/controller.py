@@ -7,7 +7,7 @@ import signal
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.cluster.api import Object
@@ -38,10 +38,17 @@ def install(cluster: Cluster) -> None:
 class Controller:
     """`autoslicer run` against the test cluster."""
 
-    def __init__(self, cluster: Cluster, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        environment: Mapping[str, str] | None = None,
+        *,
+        kubeconfig: Path | None = None,
+        program: Sequence[str] = ("-m", "autoslicer"),
+    ) -> None:
         self.cluster = cluster
-        kubeconfig = cluster.control_plane.service_account(NAMESPACE, "autoslicer")
-        command = [sys.executable, "-m", "autoslicer", "run", f"--kubeconfig={kubeconfig}"]
+        kubeconfig = kubeconfig or cluster.control_plane.service_account(NAMESPACE, "autoslicer")
+        command = [sys.executable, *program, "run", f"--kubeconfig={kubeconfig}"]
         command += ["--metrics-address=127.0.0.1:0", "--log-format=json"]
         log = cluster.directory / "logs" / f"controller-{id(self):x}.log"
         self.process = Process("autoslicer", command, log, {**FAST, **(environment or {})})
@@ -49,9 +56,18 @@ class Controller:
 
     def start(self) -> None:
         """Start it and wait until it leads."""
+        self.launch()
+        until(lambda: "leading" in self.said(), 30, self.process.tail)
+
+    def launch(self) -> None:
+        """Start it and wait until it serves its endpoints."""
         self._read = len(self._text())
         self.process.start()
-        until(lambda: "leading" in self._text()[self._read :], 30, self.process.tail)
+        until(lambda: '"port"' in self.said(), 30, self.process.tail)
+
+    def said(self) -> str:
+        """Its log since it was last started."""
+        return self._text()[self._read :]
 
     def kill(self) -> None:
         """SIGKILL it."""
