@@ -38,6 +38,7 @@ class ControlPlane:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.audit_log = directory / "audit.log"
+        self.outages = 0
         self._ports = _free_ports(5)
         self.pki = Pki.create(directory / "pki")
         self.server = f"https://127.0.0.1:{self._ports[2]}"
@@ -61,6 +62,7 @@ class ControlPlane:
 
     def kill_apiserver(self) -> None:
         """SIGKILL the API server alone."""
+        self.outages += 1
         self.apiserver.kill()
 
     def stop(self) -> None:

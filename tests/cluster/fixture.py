@@ -30,6 +30,7 @@ class Cluster:
         self.directory = leftovers.make()
         self.control_plane = ControlPlane(self.directory)
         self._bus = dbus(self.directory)
+        self._outages = 0
         self._numbers = itertools.count(1)
         self.namespace = ""
 
@@ -276,6 +277,20 @@ class Cluster:
         until(lambda: not self.api.list(pods), 30, lambda: f"the operator's pods stay: {self.describe()}")
         assert not self.played.errors, self.played.errors[0]
         self.fresh_namespace()
+        if self._outages != self.control_plane.outages:
+            self._outages = self.control_plane.outages
+            self._wait_for_followers()
+
+    def _wait_for_followers(self) -> None:
+        """Wait until scheduler and controllers watch again.
+
+        They come back some seconds after an outage, and until then they know nodes that are gone.
+        """
+        self.plain_node("probe")
+        pod = self.pod("probe", nodeSelector={"kubernetes.io/hostname": "probe"})
+        self.wait_running([pod])
+        self.delete_pod(pod)
+        self.remove_node("probe")
 
     def serves(self, path: str) -> bool:
         """The API server knows this resource: a new one takes a moment after it is established."""

@@ -47,10 +47,15 @@ class Kubelet:
             return True
         return _covers(self._api.get(f"/api/v1/nodes/{node['metadata']['name']}"), total, wanted)
 
-    def bury(self, pods: list[Object]) -> None:
-        """Pods of a node that is gone end at once."""
-        for pod in pods:
-            self._delete(pod)
+    def bury(self, node: str, pods: list[Object]) -> None:
+        """Pods of a node that is gone end at once; news of a new node may only be late."""
+        try:
+            self._api.get(f"/api/v1/nodes/{node}")
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            for pod in pods:
+                self._delete(pod)
 
     def _delete(self, pod: Object) -> None:
         self._api.delete(_path(pod), uid=pod["metadata"]["uid"], now=True)

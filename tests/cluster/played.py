@@ -120,7 +120,7 @@ class Played:
         for name, node in nodes.items():
             self._attempt(self._play, node, pods.get(name, []))
         for name in pods.keys() - nodes.keys() - {""}:
-            self._attempt(self._kubelet.bury, pods[name])
+            self._attempt(self._kubelet.bury, name, pods[name])
 
     def _attempt(self, step: Callable[..., None], *arguments: object) -> None:
         """One node's step: what the API server refuses, or an outage, is tried again in the next round."""

@@ -199,6 +199,8 @@ def _build_library() -> None:
         part.mkdir(exist_ok=True)
         command = ["gcc", *C_FLAGS, "-o", part / "libnvidia-ml.so.1", FAKE_NVML]
         done = subprocess.run(command, stderr=subprocess.PIPE, text=True)
+        if done.returncode:
+            shutil.rmtree(part)
         if "No such file or directory" in done.stderr:
             raise ToolError("gcc finds no C library headers; install them with: apt-get install libc6-dev")
         if done.returncode:
