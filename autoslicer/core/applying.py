@@ -16,7 +16,6 @@ RUN_STARTED = "RunStarted"
 """condition: True once our run of mig-manager was seen, Unknown once it reported success without having been
 seen"""
 
-
 QUIET = "Quiet"
 """condition: whether mig-manager rests, after somebody has replaced our label"""
 
@@ -65,17 +64,11 @@ def settling(change: ReconfigurationRow, node: NodeRow, now: float) -> tuple[Rec
     next run begins.
     """
     quiet = evidence.settled(node) and not evidence.paused(node)
-    status = with_condition(
-        change.status,
-        QUIET,
-        "True" if quiet else "False",
-        "Relabelled",
-        "the label is not ours any more",
-        now,
-    )
-    since = condition(status, QUIET)
-    at = since.since + LATE_SUCCESS_SECONDS if quiet and since is not None else float("inf")
-    return replace(change, status=status), at
+    message = "the label is not ours any more"
+    value = "True" if quiet else "False"
+    noted = replace(change, status=with_condition(change.status, QUIET, value, "Relabelled", message, now))
+    since = condition(noted.status, QUIET)
+    return noted, since.since + LATE_SUCCESS_SECONDS if quiet and since is not None else float("inf")
 
 
 def trusted_at(change: ReconfigurationRow) -> float | None:

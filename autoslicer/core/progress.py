@@ -8,25 +8,24 @@ the result.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from autoslicer.core import applying, evidence, names, publishing, validation
+from autoslicer.core import evidence, finishing, names, publishing, validation
 from autoslicer.core.actions import AddTaint, SetConfig, WakeAt
-from autoslicer.core.phases import BEFORE_LABEL, FINAL, Phase, phase, reached
+from autoslicer.core.phases import BEFORE_LABEL, FINAL, Phase, phase
 from autoslicer.core.plan import Verdict
+from autoslicer.core.policy import Mode
 from autoslicer.core.reasons import Reason
 from autoslicer.core.rows import NodeRow, ReconfigurationRow
 from autoslicer.core.snapshot import Snapshot
 from autoslicer.core.transition import (
     SUCCEEDED,
     Result,
-    condition,
     deadline,
     end,
     enter,
     event,
-    lift,
     taint_value,
     tainted,
     with_condition,
@@ -121,13 +120,18 @@ def advance(change: ReconfigurationRow, observation: Observation, now: float, ti
         return end(change, None, now, Phase.CANCELLED, gone)
     if needs_fresh(change, observation.hold) and not observation.fresh:
         return change.status, ()
-    return _STEPS[here](change, node, observation, now, timing)
+    if here in BEFORE_LABEL:
+        return _STEPS[here](change, node, observation, now, timing)
+    return finishing.STEPS[here](change, node, observation.snapshot, now)
 
 
 def _waiting(
     change: ReconfigurationRow, node: NodeRow, seen: Observation, now: float, timing: Timing
 ) -> Result:
     refusal = _obsolete(change, seen.snapshot, now)
+    if refusal is None and not change.approved and seen.snapshot.policies[change.policy].mode is Mode.AUTO:
+        message = f"policy {change.policy} asks for no approval any more: the node is planned for anew"
+        refusal = Verdict(node.name, Reason.Superseded, message)
     if refusal is not None:
         return end(change, node, now, Phase.CANCELLED, refusal)
     if (hold := seen.hold) is not None:
@@ -192,92 +196,13 @@ def _published(
     return change.status, (label, WakeAt(deadline(change)))
 
 
-def _labelled(
-    change: ReconfigurationRow, node: NodeRow, seen: Observation, now: float, timing: Timing
-) -> Result:
-    if (foreign := _relabelled(change, node, now)) is not None:
-        return foreign
-    state = evidence.state(node)
-    if state == "failed":
-        failed = Verdict(node.name, Reason.ApplyFailed, f"mig-manager reports failed for {change.target}")
-        return _failed(change, node, now, failed)
-    watched = applying.watched(change, node, now)
-    if applying.applied(watched, node, now):
-        message = "mig-manager reports success"
-        return enter(watched, Phase.APPLIED, now, change.pending_deadline, message), lift(node)
-    trusted = applying.trusted_at(watched)
-    if trusted is not None and now < trusted:
-        return watched.status, (WakeAt(trusted),)
-    if now >= deadline(change):
-        message = f"mig-manager did not finish {change.target}; its state is {state or 'absent'}"
-        return _failed(watched, node, now, Verdict(node.name, Reason.DeadlineExceeded, message))
-    return watched.status, (WakeAt(deadline(change)),)
-
-
-def _applied_step(
-    change: ReconfigurationRow, node: NodeRow, seen: Observation, now: float, timing: Timing
-) -> Result:
-    if (foreign := _relabelled(change, node, now)) is not None:
-        return foreign
-    missing = validation.unproven(change, seen.snapshot, reached(change, Phase.APPLIED) or now)
-    if not missing:
-        message = "allocatable, labels and the agent's reading are as promised"
-        return enter(change, Phase.VERIFIED, now, change.pending_deadline, message), lift(node)
-    if now >= deadline(change):
-        unproven = Verdict(node.name, Reason.VerificationFailed, missing)
-        return end(change, node, now, Phase.QUARANTINED, unproven)
-    return change.status, (*lift(node), WakeAt(deadline(change)))
-
-
-def _verified(
-    change: ReconfigurationRow, node: NodeRow, seen: Observation, now: float, timing: Timing
-) -> Result:
-    came = len(validation.bound_here(change, seen.snapshot))
-    if came:
-        message = f"{came} of {len(change.serves)} pods are bound to {node.name}"
-        return end(change, node, now, Phase.DONE, Verdict(node.name, Reason.Done, message), good=True)
-    lost = _none_pending(change, seen.snapshot)
-    if lost is None and not validation.fits_still(change, seen.snapshot):
-        # they would not be planned for anew while the change promises them a place
-        message = "none of the pods fits any more; others came first, or the node was closed"
-        lost = Verdict(node.name, Reason.ServedElsewhere, message)
-    if lost is not None:
-        return end(change, node, now, Phase.DONE, lost, good=True)
-    if now >= deadline(change):
-        message = "the slices are there, but the scheduler bound none of the pods in time"
-        return end(change, node, now, Phase.DONE, Verdict(node.name, Reason.DeadlineExceeded, message))
-    return change.status, (*lift(node), WakeAt(deadline(change)))
-
-
-def _rolling_back(
-    change: ReconfigurationRow, node: NodeRow, seen: Observation, now: float, timing: Timing
-) -> Result:
-    noted = condition(change.status, SUCCEEDED)
-    why = (
-        Verdict(node.name, Reason.ApplyFailed, "")
-        if noted is None
-        else Verdict(node.name, Reason(noted.reason), noted.message)
-    )
-    label = evidence.config(node)
-    if label == change.source:
-        return end(change, node, now, Phase.ROLLED_BACK, why)
-    if label != change.target or not applying.untouched(change, node) or now >= deadline(change):
-        return end(change, node, now, Phase.QUARANTINED, why)
-    back = SetConfig(node.name, node.resource_version, change.source)
-    return change.status, (back, WakeAt(deadline(change)))
-
-
-Stepper = Callable[[ReconfigurationRow, NodeRow, Observation, float, Timing], Result]
-_STEPS: dict[Phase, Stepper] = {
+_Step = Callable[[ReconfigurationRow, NodeRow, Observation, float, Timing], Result]
+_STEPS: Mapping[Phase, _Step] = {
     Phase.WAITING: _waiting,
     Phase.VALIDATED: _validated,
     Phase.TAINTED: _tainted_step,
     Phase.DRAINED: _drained,
     Phase.PUBLISHED: _published,
-    Phase.LABELLED: _labelled,
-    Phase.APPLIED: _applied_step,
-    Phase.VERIFIED: _verified,
-    Phase.ROLLING_BACK: _rolling_back,
 }
 
 
@@ -294,37 +219,4 @@ def _undone(change: ReconfigurationRow, node: NodeRow, seen: Observation, now: f
 
 def _obsolete(change: ReconfigurationRow, snapshot: Snapshot, now: float) -> Verdict | None:
     """Why the change is not wanted any more, or must not be made."""
-    return _none_pending(change, snapshot) or validation.verdict(change, snapshot, now)
-
-
-def _none_pending(change: ReconfigurationRow, snapshot: Snapshot) -> Verdict | None:
-    if validation.pending(change, snapshot):
-        return None
-    return Verdict(change.node, Reason.ServedElsewhere, "none of the pods is pending any more")
-
-
-def _relabelled(change: ReconfigurationRow, node: NodeRow, now: float) -> Result | None:
-    """The end of a change whose label somebody replaced, once mig-manager has settled; None where it is ours.
-
-    Until then nothing is touched.
-    """
-    if evidence.config(node) == change.target:
-        return None
-    noted, settled = applying.settling(change, node, now)
-    if now < min(settled, deadline(change)):
-        return noted.status, (WakeAt(min(settled, deadline(change))),)
-    found = evidence.config(node) or "nothing"
-    message = f"somebody set {names.MIG_CONFIG} to {found} while {change.target} was being applied"
-    return end(noted, node, now, Phase.CANCELLED, Verdict(node.name, Reason.ForeignOwner, message))
-
-
-def _failed(change: ReconfigurationRow, node: NodeRow, now: float, why: Verdict) -> Result:
-    """What follows a run that did not succeed.
-
-    Where nothing was cut, the label goes back to what it was: left as it is, the next start of mig-manager
-    would apply it, under pods that came to the old slices meanwhile.
-    """
-    if not applying.untouched(change, node):
-        return end(change, node, now, Phase.QUARANTINED, why)
-    entered = enter(change, Phase.ROLLING_BACK, now, LABEL_SECONDS, why.message)
-    return with_condition(entered, SUCCEEDED, "False", why.reason, why.message, now), ()
+    return validation.unwanted(change, snapshot) or validation.verdict(change, snapshot, now)

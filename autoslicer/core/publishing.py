@@ -4,10 +4,35 @@ from __future__ import annotations
 
 from autoslicer.core import gpu_operator, names
 from autoslicer.core.actions import Action, Publish, TouchPod, WakeAt
-from autoslicer.core.configs import entries_of
+from autoslicer.core.configs import entries_of, render
+from autoslicer.core.plan import Verdict
+from autoslicer.core.reasons import Reason
 from autoslicer.core.rows import ReconfigurationRow
 from autoslicer.core.snapshot import Snapshot
 from autoslicer.core.times import rfc3339, seconds
+
+CONFIG_MAP_LIMIT = 1024 * 1024
+"""bytes; the API server stores no larger ConfigMap"""
+
+
+def full(change: ReconfigurationRow, snapshot: Snapshot) -> Verdict | None:
+    """Why the config does not fit into the ConfigMap any more; None where it does, or is there already.
+
+    The policy and its ConfigMap are in the snapshot.
+    """
+    where, entries = (
+        snapshot.config_maps[snapshot.policies[change.policy].config_map],
+        entries_of(change.gpus),
+    )
+    if change.target in (where.configs or ()):
+        return None
+    if where.size + len(render({change.target: entries}).encode()) < CONFIG_MAP_LIMIT:
+        return None
+    message = (
+        f"ConfigMap {where.namespace}/{where.name} would pass {CONFIG_MAP_LIMIT} bytes; "
+        "remove configs that no node uses"
+    )
+    return Verdict(change.node, Reason.ConfigMapFull, message)
 
 
 def outstanding(change: ReconfigurationRow, snapshot: Snapshot, now: float) -> tuple[Action, ...]:

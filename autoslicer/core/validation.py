@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from autoslicer.core import eligibility, evidence, fitting, idleness, names
+from autoslicer.core import eligibility, evidence, fitting, idleness, names, publishing
 from autoslicer.core.plan import Verdict
 from autoslicer.core.policy import Policy, governing
 from autoslicer.core.reasons import Reason
@@ -17,6 +17,13 @@ from solver.problem import Counts
 def pending(change: ReconfigurationRow, snapshot: Snapshot) -> tuple[PodRow, ...]:
     """The pods of `serves` that still wait for a node."""
     return tuple(pod for pod in fitting.promised(snapshot, change) if not pod.terminating)
+
+
+def unwanted(change: ReconfigurationRow, snapshot: Snapshot) -> Verdict | None:
+    """Why nobody needs the change any more; None where a pod still waits."""
+    if pending(change, snapshot):
+        return None
+    return Verdict(change.node, Reason.ServedElsewhere, "none of the pods is pending any more")
 
 
 def bound_here(change: ReconfigurationRow, snapshot: Snapshot) -> tuple[PodRow, ...]:
@@ -43,7 +50,9 @@ def verdict(change: ReconfigurationRow, snapshot: Snapshot, now: float) -> Verdi
     """
     node = snapshot.nodes[change.node]
     policy = governing(snapshot.policies, node)
-    if not isinstance(policy, Policy) or policy.name != change.policy:
+    if isinstance(policy, Verdict):
+        return policy
+    if policy is None or policy.name != change.policy:
         return Verdict(
             node.name, Reason.NotGoverned, f"policy {change.policy} does not govern the node any more"
         )
@@ -59,15 +68,20 @@ def verdict(change: ReconfigurationRow, snapshot: Snapshot, now: float) -> Verdi
         (gpu.index, gpu.before) for gpu in change.gpus
     ]:
         return Verdict(node.name, Reason.Superseded, "the layout is no longer the one that was planned from")
-    return in_use(change, snapshot, now) or _too_few(change, snapshot, node, policy)
+    return (
+        _forbidden(change, policy, mode_change=assessment.mode_change)
+        or in_use(change, snapshot, now)
+        or _too_few(change, snapshot, node, policy)
+    )
 
 
 def apply_path(change: ReconfigurationRow, snapshot: Snapshot) -> Verdict | None:
-    """Why the config cannot reach the node's mig-manager.
+    """Why the config cannot reach the node's mig-manager; None where it can.
 
-    None where it can. The policy is in the snapshot.
+    The policy is in the snapshot.
     """
-    return eligibility.apply_path(snapshot, change.node, snapshot.policies[change.policy])
+    policy = snapshot.policies[change.policy]
+    return eligibility.apply_path(snapshot, change.node, policy) or publishing.full(change, snapshot)
 
 
 def fits_still(change: ReconfigurationRow, snapshot: Snapshot) -> bool:
@@ -97,6 +111,21 @@ def unproven(change: ReconfigurationRow, snapshot: Snapshot, since: float) -> st
     if mignode is not None and not evidence.shows(mignode, change.gpus):
         return "the node's agent sees another layout than was promised"
     return ""
+
+
+def _forbidden(change: ReconfigurationRow, policy: Policy, *, mode_change: bool) -> Verdict | None:
+    """What of the new layout the policy does not allow, as it reads now."""
+    if any(gpu.before is None and gpu.after is not None for gpu in change.gpus) and not mode_change:
+        message = f"policy {policy.name} does not allow to switch MIG mode on"
+        return Verdict(change.node, Reason.ModeChangeForbidden, message)
+    made = {profile for gpu in change.gpus if gpu.changed for profile, _ in gpu.after or ()}
+    denied = made & policy.denied_profiles
+    if policy.allowed_profiles:
+        denied |= made - policy.allowed_profiles
+    if not denied:
+        return None
+    message = f"policy {policy.name} does not allow {', '.join(sorted(denied))}"
+    return Verdict(change.node, Reason.PolicyForbids, message)
 
 
 def _too_few(change: ReconfigurationRow, snapshot: Snapshot, node: NodeRow, policy: Policy) -> Verdict | None:
