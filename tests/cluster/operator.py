@@ -1,10 +1,9 @@
 """The GPU Operator's namespace as real objects: its DaemonSets and its default ConfigMap.
 
-Facts: each operand's DaemonSet selects nodes by its own label `nvidia.com/gpu.deploy.<operand>` and
-tolerates only `nvidia.com/gpu`, so that
-no operand comes back under a taint of ours, and mig-manager pauses an operand by changing that label. mig-
-manager's own pods mount the
-ConfigMap that ClusterPolicy names, at /mig-parted-config.
+Facts: each operand's DaemonSet selects nodes by its own label `nvidia.com/gpu.deploy.<operand>` and tolerates
+only `nvidia.com/gpu`, so that no operand comes back under a taint of ours, and mig-manager pauses an operand
+by changing that label. mig-manager's own pods mount the ConfigMap that ClusterPolicy names, at
+/mig-parted-config.
 """
 
 from __future__ import annotations
