@@ -1,9 +1,8 @@
 """NVIDIA's device plugin and GPU feature discovery on a node, and the GPU Operator's labeller.
 
-Facts: under `mixed` a MIG-enabled GPU is advertised as its instances (`nvidia.com/mig-<profile>`, `+`
-written as `.`), any other as
-`nvidia.com/gpu`; names that vanish stay in the node's status as "0"; without its plugin a node advertises
-nothing.
+Facts: under `mixed` a MIG-enabled GPU is advertised as its instances (`nvidia.com/mig-<profile>`, `+` written
+as `.`), any other as `nvidia.com/gpu`; the plugin enumerates them once, when it starts; names that vanish
+stay in the node's status as "0"; without its plugin a node advertises nothing.
 """
 
 from __future__ import annotations
@@ -20,11 +19,12 @@ class Plugin:
 
     def __init__(self, api: Api, node: str, gpus: Gpus) -> None:
         self._api, self._node, self._gpus = api, node, gpus
-        self._since: tuple[str, float] | None = None
+        self._pod, self._since = "", 0.0
+        self._devices: Counter[str] | None = None
 
     def play(self, node: Object, pod: Object | None, delay: float) -> None:
-        """Advertise what NVML shows while the plugin's pod runs, and nothing while it does not."""
-        wanted = self._offered() if pod is not None and self._up(pod, delay) else Counter[str]()
+        """Advertise what NVML shows once the plugin's pod has run for `delay`; nothing without the pod."""
+        wanted = self._enumerated(pod, delay)
         have = {
             name: amount
             for name, amount in node["status"].get("allocatable", {}).items()
@@ -42,12 +42,14 @@ class Plugin:
         if stale or any(present.get(name) != value for name, value in labels.items()):
             self._patch("", {"metadata": {"labels": {**labels, **stale}}})
 
-    def _up(self, pod: Object, delay: float) -> bool:
-        """The plugin enumerates devices once, some time after its pod has started."""
-        uid = pod["metadata"]["uid"]
-        if self._since is None or self._since[0] != uid:
-            self._since = (uid, time.monotonic())
-        return time.monotonic() - self._since[1] >= delay
+    def _enumerated(self, pod: Object | None, delay: float) -> Counter[str]:
+        """What the plugin found when it started: it looks once, and has to be restarted to look again."""
+        uid = "" if pod is None else str(pod["metadata"]["uid"])
+        if uid != self._pod:
+            self._pod, self._since, self._devices = uid, time.monotonic(), None
+        if uid and self._devices is None and time.monotonic() - self._since >= delay:
+            self._devices = self._offered()
+        return Counter[str]() if self._devices is None else self._devices
 
     def _offered(self) -> Counter[str]:
         offered = Counter[str]()

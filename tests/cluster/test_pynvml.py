@@ -62,8 +62,9 @@ for index in range(n.nvmlDeviceGetCount()):
     gpu = n.nvmlDeviceGetHandleByIndex(index)
     pci = n.nvmlDeviceGetPciInfo(gpu)
     gpus.append({
-        "name": n.nvmlDeviceGetName(gpu), "uuid": n.nvmlDeviceGetUUID(gpu), "mode": n.nvmlDeviceGetMigMode(gpu),
-        "bus": pci.busId, "pci": pci.pciDeviceId, "mib": n.nvmlDeviceGetMemoryInfo(gpu).total >> 20,
+        "name": n.nvmlDeviceGetName(gpu), "uuid": n.nvmlDeviceGetUUID(gpu),
+        "mode": n.nvmlDeviceGetMigMode(gpu), "bus": pci.busId, "pci": pci.pciDeviceId,
+        "mib": n.nvmlDeviceGetMemoryInfo(gpu).total >> 20,
         "instances": layout(gpu), "profiles": profiles(gpu),
     })
 print(json.dumps({"driver": n.nvmlSystemGetDriverVersion(), "gpus": gpus}))
