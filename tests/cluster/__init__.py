@@ -19,7 +19,7 @@ after each test. Session-wide objects (CRDs, RBAC) are applied with `running_clu
     cluster.slices("a"), cluster.labels("a"), cluster.taints("a")
     cluster.layout("a")                                # what NVML shows: profiles by GPU; None is MIG off
     cluster.nvml_log("a")                              # every instance created or destroyed, busy or not
-    cluster.in_service("a")                            # allocatable is what NVML shows; the operator's pods run
+    cluster.in_service("a")                            # allocatable is what NVML shows
     cluster.set_busy("a", gpu=0)                       # an open process: destroying answers IN_USE
     cluster.configure_operator()                       # mig-manager mounts our ConfigMap from now on
     cluster.label("a", {"nvidia.com/mig.config": "all-1g.10gb"})   # the real mig-manager acts on it
