@@ -62,12 +62,17 @@ class Policies:
 
     async def run(self) -> None:
         """List again and again until cancelled."""
+        trouble = ""
         while True:
             try:
                 page = await self._client.get(paths.POLICIES)
-            except (RefusedError, UnreachableError):
+            except (RefusedError, UnreachableError) as error:
+                if str(error) != trouble:
+                    trouble = str(error)
+                    log.warning("the policies cannot be listed", error=trouble)
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
+            trouble = ""
             # a list that is older than an event would bring back what is gone
             outdated = version(page) < self._told
             if not outdated:

@@ -183,7 +183,9 @@ def _items(document: object) -> Iterator[tuple[str, str, object]]:
 def node_named(obj: object) -> str:
     """The node that an unreadable object speaks of, as far as that can be told; else empty."""
     node: object = None
-    if isinstance(obj, dict) and isinstance(spec := obj.get("spec"), dict):
+    if isinstance(obj, dict) and obj.get("kind") == "MigNode" and isinstance(obj.get("metadata"), dict):
+        node = obj["metadata"].get("name")
+    elif isinstance(obj, dict) and isinstance(spec := obj.get("spec"), dict):
         node = spec.get("nodeName", spec.get("node"))
         node = node.get("name") if isinstance(node, dict) else node
     return node if isinstance(node, str) else ""
