@@ -49,7 +49,7 @@ def _labelled(change: ReconfigurationRow, node: NodeRow, snapshot: Snapshot, now
 def _applied_step(change: ReconfigurationRow, node: NodeRow, snapshot: Snapshot, now: float) -> Result:
     if (foreign := _relabelled(change, node, now)) is not None:
         return foreign
-    missing = validation.unproven(change, snapshot, reached(change, Phase.APPLIED) or now)
+    missing = validation.unproven(change, snapshot, reached(change, Phase.APPLIED) or now, now)
     if not missing:
         message = "allocatable, labels and the agent's reading are as promised"
         return enter(change, Phase.VERIFIED, now, change.pending_deadline, message), lift(node)

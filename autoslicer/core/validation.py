@@ -90,13 +90,17 @@ def fits_still(change: ReconfigurationRow, snapshot: Snapshot) -> bool:
     return bool(_together(change, snapshot, fitting.left(snapshot, node, ignore_change=change.name)))
 
 
-def unproven(change: ReconfigurationRow, snapshot: Snapshot, since: float) -> str:
+def unproven(change: ReconfigurationRow, snapshot: Snapshot, since: float, now: float) -> str:
     """What does not show the promised layout yet, in a sentence; empty once everything does.
+
+    An agent's reading that shows the promised layout is younger than the cut, whatever its clock says; one
+    that is too old to be believed says nothing.
 
     Args:
         change: that mig-manager has applied.
         snapshot: the cluster, with the node.
-        since: what the node's agent saw before this time (seconds) counts for nothing.
+        since: when mig-manager reported success (seconds since the epoch).
+        now: seconds since the epoch.
     """
     node, wanted = snapshot.nodes[change.node], evidence.after(change.gpus)
     if evidence.advertised(node) != wanted:
@@ -105,12 +109,14 @@ def unproven(change: ReconfigurationRow, snapshot: Snapshot, since: float) -> st
     labelled = tuple((resource, count) for resource, count in wanted if resource != names.GPU_RESOURCE)
     if found is not None and found != labelled:
         return f"GPU feature discovery shows {_written(found)}, not {_written(labelled)}"
-    mignode = snapshot.mignodes.get(change.node)
-    if mignode is not None and mignode.observed < since:
+    agent = snapshot.mignodes.get(change.node)
+    if agent is None or not agent.gpus or now - agent.observed > idleness.STALE_SECONDS:
+        return ""
+    if evidence.shows(agent, change.gpus):
+        return ""
+    if agent.observed < since:
         return "the node's agent has not looked since the change"
-    if mignode is not None and not evidence.shows(mignode, change.gpus):
-        return "the node's agent sees another layout than was promised"
-    return ""
+    return "the node's agent sees another layout than was promised"
 
 
 def _forbidden(change: ReconfigurationRow, policy: Policy, *, mode_change: bool) -> Verdict | None:
