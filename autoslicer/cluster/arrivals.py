@@ -27,7 +27,7 @@ class Arrivals:
         """
         row = reading.pod(obj)
         written = row.unschedulable_since
-        if written is None:
+        if written is None or row.node or row.finished:
             return row
         known, precise = self._seen.get(row.uid, (None, 0.0))
         if known != written:

@@ -92,6 +92,9 @@ class Client:
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise UnreachableError(str(error) or type(error).__name__) from error
         finally:
+            # a farewell in TLS would outlive the event loop where the process ends right now
+            if response.connection is not None and response.connection.transport is not None:
+                response.connection.transport.abort()
             response.close()
 
     async def close(self) -> None:
