@@ -38,6 +38,7 @@ class Cache:
         self._listeners: list[Listener] = [arrivals.forget]
         self.policies = Policies(client, self._policy_changed)
         self._group: asyncio.TaskGroup | None = None
+        self._snapshot: Snapshot | None = None
         self._config_maps: dict[str, tuple[Reflector[ConfigMapRow], asyncio.Task[None]]] = {}
 
         def reflector(kind: str, path: str, read: Callable[[object], Any], **more: Any) -> Reflector[Any]:
@@ -80,7 +81,12 @@ class Cache:
             self._group = None
 
     def snapshot(self) -> Snapshot:
-        """Everything as it is known now."""
+        """Everything as it is known now; made anew only when something has changed."""
+        if self._snapshot is None:
+            self._snapshot = self._assembled()
+        return self._snapshot
+
+    def _assembled(self) -> Snapshot:
         obscured = {
             node: sentence
             for reflector in self._reflectors()
@@ -105,6 +111,7 @@ class Cache:
         return (self.nodes, self.pods, self.changes, self.mignodes, self.slices, *maps)
 
     def _tell(self, old: Row | None, new: Row | None) -> None:
+        self._snapshot = None
         for listener in self._listeners:
             listener(old, new)
 

@@ -73,6 +73,30 @@ async def test_the_maps_of_a_policy_are_followed_as_long_as_it_is_there(
         assert cache.synced
 
 
+async def test_a_snapshot_is_made_anew_when_something_has_changed(cluster: Cluster, client: Client) -> None:
+    """While nothing changes it is the same one; our writes and those of others are in the next."""
+    cluster.plain_node("a")
+    cache = Cache(client)
+    async with running(cache.run()):
+        await until(lambda: cache.synced and "a" in cache.snapshot().nodes)
+        await asyncio.sleep(1)
+        before = cache.snapshot()
+        assert cache.snapshot() is before
+        cache.nodes.observe(
+            await client.patch(paths.one(paths.NODES, "a"), {"metadata": {"labels": {"x": "1"}}})
+        )
+        ours = cache.snapshot()
+        assert (before.nodes["a"].labels.get("x"), ours.nodes["a"].labels.get("x")) == (None, "1")
+        cluster.label("a", {"x": "2"})
+        await until(lambda: cache.snapshot().nodes["a"].labels["x"] == "2")
+        _policy(cluster, "p")
+        cache.policies.apply("ADDED", await client.get(paths.one(paths.POLICIES, "p")))
+        assert set(cache.snapshot().policies) == {"p"}
+        cluster.remove_node("a")
+        await until(lambda: not cache.snapshot().nodes)
+        assert cache.snapshot() is not ours
+
+
 async def test_a_pod_that_cannot_be_read_makes_its_node_count_as_in_use(
     cluster: Cluster, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
