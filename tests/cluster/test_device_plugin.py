@@ -68,7 +68,7 @@ def test_it_follows_nvml(cluster: Cluster, gpu: str) -> None:
 def test_it_looks_once(cluster: Cluster, gpu: str) -> None:
     """A layout that changes under a running plugin is not advertised before the plugin is restarted."""
     cluster.played.nodes[gpu].gpus.cut({"1g.10gb": 7})
-    cluster.watch_for(lambda: cluster.slices(gpu) == {"3g.40gb": 2}, 1.5)
+    cluster.watch_for(lambda: cluster.slices(gpu) == {"3g.40gb": 2}, 1)
     pause(cluster, gpu)
     resume(cluster, gpu)
     until(lambda: cluster.slices(gpu) == {"1g.10gb": 7}, 20, cluster.describe)
@@ -87,7 +87,7 @@ def test_discovery_labels(cluster: Cluster, gpu: str) -> None:
 def test_our_taint_keeps_a_paused_plugin_away(cluster: Cluster, gpu: str) -> None:
     """Under our taint a running plugin stays, but a paused one comes back only when the taint is lifted."""
     taint(cluster, gpu, OURS)
-    cluster.watch_for(lambda: has_plugin(cluster, gpu) and cluster.in_service(gpu), 1)
+    cluster.watch_for(lambda: has_plugin(cluster, gpu) and cluster.in_service(gpu), 0.5)
     pause(cluster, gpu)
     resume(cluster, gpu)
     cluster.watch_for(lambda: not has_plugin(cluster, gpu) and cluster.slices(gpu) == {}, 2)
@@ -110,9 +110,9 @@ def test_knobs(cluster: Cluster, gpu: str) -> None:
     pause(cluster, gpu)
     resume(cluster, gpu)
     until(lambda: has_plugin(cluster, gpu), 20, cluster.describe)
-    cluster.watch_for(lambda: cluster.slices(gpu) == {}, 1.5)
-    cluster.played.knobs.plugin_seconds = 2
+    cluster.watch_for(lambda: cluster.slices(gpu) == {}, 1)
+    cluster.played.knobs.plugin_seconds = 1.5
     began = time.monotonic()
     cluster.played.knobs.plugin_returns = True
     until(lambda: cluster.in_service(gpu), 20, cluster.describe)
-    assert time.monotonic() - began >= 1.9
+    assert time.monotonic() - began >= 1.4
