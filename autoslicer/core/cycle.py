@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from autoslicer.core import names, planner, validation
+from autoslicer.core import fitting, names, planner, validation
 from autoslicer.core.actions import Action, CreateChange, DeleteChange, RemoveTaint, Report
 from autoslicer.core.gates import Gates, rest
 from autoslicer.core.phases import Phase, live, number, phase
@@ -15,7 +15,7 @@ from autoslicer.core.reasons import Reason
 from autoslicer.core.rows import ReconfigurationRow
 from autoslicer.core.snapshot import Snapshot
 from autoslicer.core.standing import governed_nodes, standings
-from autoslicer.core.times import rfc3339
+from autoslicer.core.transition import tainted
 
 KEPT_CHANGES = 5
 """ended changes that stay as the record of a node"""
@@ -62,24 +62,22 @@ def decide(
     outcome, prepared = planner.replan(snapshot, policies, now, prepared, effort=effort, waiting=True)
     plan = outcome.plan
     # 2. what of it may start now: changes that wait already come first, then new ones in the plan's order
-    gates = Gates(
-        snapshot,
-        policies,
-        {name: len(nodes) for name, nodes in governed_nodes(snapshot, policies).items()},
-        now,
-    )
+    governed = governed_nodes(snapshot, policies)
+    gates = Gates(snapshot, policies, {name: len(nodes) for name, nodes in governed.items()}, now)
     holds = dict(_holds(snapshot, gates))
     created, blocked = _create(snapshot, policies, plan, gates, now)
-    # 3. what earlier lives of the controller left behind
-    swept = _sweep(snapshot)
-    old = _forget(snapshot)
-    # 4. what users are told
-    reports = tuple(_told(snapshot, plan, blocked, holds))
-    standing = standings(snapshot, policies, plan, outcome.demand, now)
-    wakes = [at for at in (outcome.wake, *_rests(snapshot, policies, now)) if at is not None and at > now]
-    return Decision(
-        plan, (*swept, *created, *old, *reports, *standing), holds, outcome.demand, min(wakes, default=None)
-    ), prepared
+    # 3. what earlier lives of the controller left behind, and what users are told
+    actions: tuple[Action, ...] = (
+        *_sweep(snapshot),
+        *created,
+        *_forget(snapshot),
+        *_told(snapshot, plan, blocked, holds),
+        *standings(snapshot, policies, plan, outcome.demand, now),
+    )
+    wakes = [
+        at for at in (outcome.wake, *_rests(snapshot, governed, policies)) if at is not None and at > now
+    ]
+    return Decision(plan, actions, holds, outcome.demand, min(wakes, default=None)), prepared
 
 
 def _holds(snapshot: Snapshot, gates: Gates) -> Iterator[tuple[str, Verdict]]:
@@ -108,29 +106,12 @@ def _create(
     for reshape in plan.reshapes:
         policy = policies[reshape.policy]
         auto = policy.mode is Mode.AUTO
-        held = (
-            gates.pass_through(reshape.node, reshape.policy)
-            if auto
-            else _recommend(snapshot, reshape, policy, now)
-        )
-        if held is None:
+        ask = gates.pass_through if auto else gates.closed
+        if (held := ask(reshape.node, reshape.policy)) is None:
             created.append(CreateChange(_change(snapshot, reshape, policy, plan, now, approved=auto)))
         else:
             blocked += [Verdict(pod, held.reason, held.message) for pod in reshape.serves]
     return tuple(created), tuple(blocked)
-
-
-def _recommend(snapshot: Snapshot, reshape: Reshape, policy: Policy, now: float) -> Verdict | None:
-    if policy.suspend:
-        return Verdict(reshape.node, Reason.Suspended, f"policy {policy.name} is suspended")
-    until = rest(snapshot, reshape.node, policy)
-    if until is not None and until > now:
-        return Verdict(
-            reshape.node,
-            Reason.Cooldown,
-            f"node {reshape.node} rests until {rfc3339(until)}",
-        )
-    return None
 
 
 def _change(
@@ -157,29 +138,19 @@ def _change(
     )
 
 
-def _sweep(snapshot: Snapshot) -> tuple[RemoveTaint, ...]:
-    """Our taint on a node that no live change speaks of."""
-    in_change = {change.node for change in snapshot.changes.values() if live(change)}
-    return tuple(
-        RemoveTaint(node.name, node.resource_version)
-        for name, node in sorted(snapshot.nodes.items())
-        if name not in in_change and any(taint.key == names.TAINT for taint in node.taints)
-    )
+def _sweep(snapshot: Snapshot) -> Iterator[RemoveTaint]:
+    """Our taints that are of no live change: nobody else would ever lift them."""
+    for name, node in sorted(snapshot.nodes.items()):
+        change = fitting.live_change(snapshot, name)
+        if any(taint.key == names.TAINT for taint in node.taints) and not (change and tainted(node, change)):
+            yield RemoveTaint(name, node.resource_version)
 
 
-def _forget(snapshot: Snapshot) -> tuple[DeleteChange, ...]:
+def _forget(snapshot: Snapshot) -> Iterator[DeleteChange]:
     """Ended changes beyond the newest few of their node."""
-    ended: dict[str, list[ReconfigurationRow]] = {}
-    for change in snapshot.changes.values():
-        if not live(change):
-            ended.setdefault(change.node, []).append(change)
-    return tuple(
-        DeleteChange(change.name, change.uid)
-        for node in sorted(ended)
-        for change in sorted(
-            ended[node], key=lambda change: (-(number(change.name, node) or 0), change.name)
-        )[KEPT_CHANGES:]
-    )
+    for _, changes in sorted(snapshot.history.items()):
+        ended = [change for change in changes if not live(change)]
+        yield from (DeleteChange(change.name, change.uid) for change in ended[:-KEPT_CHANGES])
 
 
 def _told(
@@ -200,8 +171,10 @@ def _report(snapshot: Snapshot, kind: str, verdict: Verdict) -> Report:
     return Report("Pod", pod.namespace, pod.name, pod.uid, kind, verdict.reason, verdict.message)
 
 
-def _rests(snapshot: Snapshot, policies: Mapping[str, Policy], now: float) -> Iterator[float | None]:
+def _rests(
+    snapshot: Snapshot, governed: Mapping[str, Iterable[str]], policies: Mapping[str, Policy]
+) -> Iterator[float | None]:
     """When the nodes that rest may change again."""
-    for policy, nodes in governed_nodes(snapshot, policies).items():
+    for policy, nodes in governed.items():
         for node in nodes:
             yield rest(snapshot, node, policies[policy])

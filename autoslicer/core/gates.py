@@ -1,29 +1,29 @@
-"""What holds a change back although the plan is right: suspension, apply path, cooldown, budgets."""
+"""What holds a change back although the plan is right: suspension, cooldown, apply path, budgets."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from autoslicer.core import eligibility
-from autoslicer.core.phases import Phase, phase, started
+from autoslicer.core.phases import Phase, live, phase, reached, started
 from autoslicer.core.plan import Verdict
 from autoslicer.core.policy import Policy
 from autoslicer.core.reasons import Reason
 from autoslicer.core.rows import ReconfigurationRow
 from autoslicer.core.snapshot import Snapshot
 from autoslicer.core.times import rfc3339
+from autoslicer.core.transition import SUCCEEDED, condition
 
 RETRY_SECONDS = 30.0
-"""a node whose last change was cancelled rests so long, so that a plan that keeps failing its validation
-causes no storm"""
+"""a node whose last change was cancelled rests so long, and twice as long for each one before it that was
+cancelled as well: a plan that keeps failing its validation causes no stream of changes"""
 
 
 def limit(policy: Policy, governed: int) -> int:
-    """How many of the policy's nodes may be in a change at once.
-
-    Percentages of the governed nodes round up.
-    """
+    """How many of the policy's nodes may be in a change at once; percentages of those it governs round up."""
     allowed = governed
     for budget in policy.budgets:
         number = -(-governed * int(budget[:-1]) // 100) if budget.endswith("%") else int(budget)
@@ -49,53 +49,56 @@ class Gates:
             if started(change):
                 self.running[change.policy] = self.running.get(change.policy, 0) + 1
 
+    def closed(self, node: str, policy_name: str) -> Verdict | None:
+        """Why no change of this node may even be proposed; None where one may."""
+        policy = self.policies.get(policy_name)
+        if policy is None:
+            return Verdict(node, Reason.NotGoverned, f"policy {policy_name} is gone")
+        until = rest(self.snapshot, node, policy)
+        if until is not None and until > self.now:
+            return Verdict(node, Reason.Cooldown, f"node {node} rests until {rfc3339(math.ceil(until))}")
+        if policy.suspend:
+            return Verdict(node, Reason.Suspended, f"policy {policy_name} is suspended")
+        return None
+
     def pass_through(self, node: str, policy_name: str) -> Verdict | None:
         """Why a change of this node may not start now.
 
         None when it may, and then its share of the budget is taken.
         """
-        policy = self.policies.get(policy_name)
-        if policy is None:
-            return Verdict(node, Reason.NotGoverned, f"policy {policy_name} is gone")
-        if policy.suspend:
-            return Verdict(node, Reason.Suspended, f"policy {policy_name} is suspended")
-        held = eligibility.apply_path(self.snapshot, node, policy) or self._resting(node, policy)
-        if held is not None:
-            return held
+        if (closed := self.closed(node, policy_name)) is not None:
+            return closed
+        policy = self.policies[policy_name]
+        if (broken := eligibility.apply_path(self.snapshot, node, policy)) is not None:
+            return broken
         allowed, running = limit(policy, self.governed.get(policy_name, 0)), self.running.get(policy_name, 0)
         if running >= allowed:
-            return Verdict(
-                node,
-                Reason.BudgetExhausted,
-                f"policy {policy_name} allows {allowed} nodes in a change; {running} are",
-            )
+            message = f"policy {policy_name} allows {allowed} nodes in a change; {running} are"
+            return Verdict(node, Reason.BudgetExhausted, message)
         self.running[policy_name] = running + 1
         return None
-
-    def _resting(self, node: str, policy: Policy) -> Verdict | None:
-        until = rest(self.snapshot, node, policy)
-        if until is None or until <= self.now:
-            return None
-        return Verdict(node, Reason.Cooldown, f"node {node} rests until {rfc3339(until)}")
-
-
-def last_change(snapshot: Snapshot, node: str) -> ReconfigurationRow | None:
-    """The newest ended change of a node, by the time of its end."""
-    ended = [
-        change
-        for change in snapshot.changes.values()
-        if change.node == node
-        and change.status.steps
-        and not started(change)
-        and phase(change) is not Phase.WAITING
-    ]
-    return max(ended, key=lambda change: (change.status.steps[-1].at, change.name), default=None)
 
 
 def rest(snapshot: Snapshot, node: str, policy: Policy) -> float | None:
     """Until when (seconds) a node rests after its last change; None where it had none that asks for it."""
-    last = last_change(snapshot, node)
-    if last is None:
+    ended = [change for change in snapshot.history.get(node, ()) if not live(change)]
+    at = reached(ended[-1], phase(ended[-1])) if ended else None
+    if at is None:
         return None
-    seconds = {Phase.DONE: policy.cooldown_seconds, Phase.CANCELLED: RETRY_SECONDS}.get(phase(last))
-    return None if seconds is None else last.status.steps[-1].at + seconds
+    match phase(ended[-1]):
+        case Phase.DONE:
+            return at + policy.cooldown_seconds
+        case Phase.CANCELLED:
+            return at + RETRY_SECONDS * 2.0 ** max(0, _failures(ended) - 1)
+        case _:
+            return None
+
+
+def _failures(ended: Sequence[ReconfigurationRow]) -> int:
+    """How many of the newest changes were cancelled in a row although somebody still needed them."""
+    return sum(1 for _ in takewhile(_failed, reversed(ended)))
+
+
+def _failed(change: ReconfigurationRow) -> bool:
+    why = condition(change.status, SUCCEEDED)
+    return phase(change) is Phase.CANCELLED and (why is None or why.reason != Reason.ServedElsewhere)

@@ -1,0 +1,196 @@
+"""What holds a change back."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autoslicer.core import configs, gates
+from autoslicer.core.gates import Gates, rest
+from autoslicer.core.policy import BUILT_IN
+from autoslicer.core.reasons import Reason
+from autoslicer.core.times import rfc3339
+from tests.build import NOON, Builder, change, config_map, mig_manager, node, policy
+from tests.core.scenes import snapshot
+
+NODES = ("a", "b", "c", "d")
+
+
+def ended(name: str, number: int, phase: str, at: float, reason: str = "GpuBusy") -> Builder:
+    """A change that ended so at that time."""
+    steps = [{"phase": "Validated", "at": rfc3339(at - 1)}, {"phase": phase, "at": rfc3339(at)}]
+    condition = {"type": "Succeeded", "status": "False", "reason": reason, "message": ""}
+    status = {"phase": phase, "steps": steps, "conditions": [condition]}
+    return change(name, [{}], [{}], number=number, phase=phase).set("status", status)
+
+
+def gate(*objects: Builder, now: float = NOON) -> Gates:
+    """The gates over four nodes with a sound apply path, with a default policy and these objects."""
+    world = [made for name in NODES for made in (node(name).gpus(1).config("all-7g.80gb"), mig_manager(name))]
+    known = config_map({name: configs.DEFAULTS[name] for name in ("all-disabled", "all-7g.80gb")})
+    policies = () if any(o.get("kind") == "MigAutoscalingPolicy" for o in objects) else (policy(),)
+    found = snapshot(*world, known, *policies, *objects)
+    return Gates(found, found.policies, dict.fromkeys(found.policies, len(NODES)), now)
+
+
+def reason(asked: Gates, name: str = "a", policy_name: str = "default") -> Reason | None:
+    found = asked.pass_through(name, policy_name)
+    return None if found is None else found.reason
+
+
+# budgets
+
+
+@pytest.mark.parametrize(
+    ("budgets", "governed", "allowed"),
+    [
+        ((), 7, 7),
+        (("0",), 7, 0),
+        (("0%",), 7, 0),
+        (("3",), 7, 3),
+        (("9",), 7, 7),
+        (("10%",), 1, 1),
+        (("10%",), 10, 1),
+        (("10%",), 11, 2),
+        (("50%",), 3, 2),
+        (("100%",), 7, 7),
+        (("3", "50%", "2"), 7, 2),
+        (("3", "10%"), 7, 1),
+        (("10%",), 0, 0),
+    ],
+)
+def test_the_strictest_budget_counts_and_percentages_round_up(
+    budgets: tuple[str, ...], governed: int, allowed: int
+) -> None:
+    """Of the nodes that the policy governs; no budget allows more than these."""
+    made = policy().set("spec.disruption.budgets", [{"nodes": budget} for budget in budgets])
+    found = snapshot(made).policies["default"]
+    assert gates.limit(found, governed) == allowed
+
+
+@given(st.integers(0, 100), st.integers(0, 5000))
+def test_a_percentage_is_the_least_number_that_is_no_less(percent: int, governed: int) -> None:
+    """Whatever the numbers."""
+    made = policy().set("spec.disruption.budgets", [{"nodes": f"{percent}%"}])
+    allowed = gates.limit(snapshot(made).policies["default"], governed)
+    assert (allowed - 1) * 100 < governed * percent <= allowed * 100
+
+
+def test_changes_that_run_and_those_that_pass_use_up_the_budget() -> None:
+    """Those that wait do not until they pass; those of other policies never do."""
+    half = policy().set("spec.disruption.budgets", [{"nodes": "50%"}])
+    assert [reason(gate(half), name) for name in ("a", "b")] == [None, None]
+    asked = gate(half)
+    assert [reason(asked, name) for name in NODES] == [None, None, *[Reason.BudgetExhausted] * 2]
+    running = change("d", [{}], [{}], phase="Verified")
+    asked = gate(half, running)
+    assert [reason(asked, name) for name in ("a", "b")] == [None, Reason.BudgetExhausted]
+    others = [running.set("spec.policy", "other"), change("c", [{}], [{}]), ended("b", 1, "Done", NOON - 9)]
+    asked = gate(half, *others)
+    assert [reason(asked, name) for name in ("a", "b", "c")] == [None, None, Reason.BudgetExhausted]
+
+
+def test_a_closed_budget_lets_nothing_pass() -> None:
+    """Zero closes; the message tells both numbers."""
+    found = gate(policy().set("spec.disruption.budgets", [{"nodes": "0"}])).pass_through("a", "default")
+    assert found is not None
+    assert found.message == "policy default allows 0 nodes in a change; 0 are"
+
+
+# suspension, and policies that went
+
+
+def test_a_suspended_policy_starts_nothing() -> None:
+    """Neither proposals nor starts; and without suspension both."""
+    closed = gate(policy().set("spec.suspend", True))
+    assert reason(closed) is Reason.Suspended
+    assert closed.closed("a", "default") is not None
+    assert gate().closed("a", "default") is None
+    assert reason(gate()) is None
+
+
+def test_a_policy_that_is_gone_starts_nothing() -> None:
+    """A change may outlive it."""
+    assert reason(gate(), policy_name="gone") is Reason.NotGoverned
+
+
+# the apply path
+
+
+def test_a_broken_apply_path_holds_starts_and_no_proposals() -> None:
+    """A human sees the recommendation, and once approved why it does not start."""
+    asked = gate(policy().set("spec.layouts", {"configMap": {"name": "other"}}))
+    assert reason(asked) is Reason.ApplyPathNotConfigured
+    assert asked.closed("a", "default") is None
+
+
+# rest
+
+
+def until(*changes: Builder, cooldown: float = 600) -> float | None:
+    """Until when node a rests, in seconds after noon."""
+    rested = policy().set("spec.disruption.cooldownSeconds", cooldown)
+    found = snapshot(rested, *changes)
+    at = rest(found, "a", found.policies["default"])
+    return None if at is None else at - NOON
+
+
+def test_a_node_rests_after_a_change_that_is_done() -> None:
+    """For the policy's cooldown, from the end of its newest change on."""
+    assert until() is None
+    assert until(ended("b", 1, "Done", NOON)) is None
+    assert until(ended("a", 1, "Done", NOON)) == 600
+    assert until(ended("a", 1, "Done", NOON), cooldown=0) == 0
+    assert until(ended("a", 9, "Done", NOON - 50), ended("a", 10, "Done", NOON)) == 600
+
+
+def test_the_rest_is_over_when_its_time_is() -> None:
+    """Not a moment before; the message tells when, and is the same all the while."""
+    rested = policy().set("spec.disruption.cooldownSeconds", 600)
+    done = ended("a", 1, "Done", NOON + 0.25)
+    found = gate(rested, done, now=NOON + 600).pass_through("a", "default")
+    assert found is not None
+    assert (found.reason, found.message) == (Reason.Cooldown, "node a rests until 2026-11-20T12:10:01Z")
+    assert gate(rested, done, now=NOON + 1).pass_through("a", "default") == found
+    assert reason(gate(rested, done, now=NOON + 600.25)) is None
+
+
+@pytest.mark.parametrize(("before", "seconds"), [(0, 30), (1, 60), (2, 120), (3, 240), (4, 480)])
+def test_a_node_rests_twice_as_long_after_each_further_failure(before: int, seconds: float) -> None:
+    """A plan that keeps failing its validation causes ever fewer changes."""
+    failures = [ended("a", n + 1, "Cancelled", NOON - 100 + n) for n in range(before)]
+    assert until(*failures, ended("a", before + 1, "Cancelled", NOON)) == seconds
+
+
+def test_what_is_no_failure_ends_the_row() -> None:
+    """A change that was done, that failed otherwise, or that nobody needed any more."""
+    for phase, why in (("Done", "Done"), ("Quarantined", "ApplyFailed"), ("Cancelled", "ServedElsewhere")):
+        row = [ended("a", 1, "Cancelled", NOON - 9), ended("a", 2, phase, NOON - 5, why)]
+        assert until(*row, ended("a", 3, "Cancelled", NOON)) == 30
+
+
+def test_a_change_that_nobody_needed_any_more_is_followed_by_a_short_rest() -> None:
+    """Whatever was before."""
+    failures = [ended("a", n, "Cancelled", NOON - 10 + n) for n in (1, 2, 3)]
+    assert until(*failures, ended("a", 4, "Cancelled", NOON, "ServedElsewhere")) == 30
+
+
+def test_other_ends_and_live_changes_ask_for_no_rest() -> None:
+    """A quarantined node is refused by the plan; a live change is itself in the way."""
+    assert until(ended("a", 1, "Quarantined", NOON)) is None
+    assert until(ended("a", 1, "RolledBack", NOON)) is None
+    assert until(change("a", [{}], [{}], phase="Tainted")) is None
+    assert until(ended("a", 1, "Done", NOON), change("a", [{}], [{}], number=2, phase="Tainted")) == 600
+
+
+def test_an_end_without_its_step_asks_for_no_rest() -> None:
+    """A status that somebody wrote by hand."""
+    assert until(ended("a", 1, "Done", NOON).set("status.steps", [])) is None
+
+
+def test_the_built_in_policy_holds_nothing_back() -> None:
+    """A plan without any policy is carried out by nobody."""
+    assert gates.limit(BUILT_IN, 12) == 12
+    found = snapshot(ended("a", 1, "Done", NOON))
+    assert rest(found, "a", BUILT_IN) == NOON
