@@ -25,6 +25,7 @@ from tests.cluster_room.waiting import until
 def namespace(running_cluster: Cluster, account: Path) -> Iterator[str]:
     """An empty namespace."""
     yield running_cluster.fresh_namespace()
+    running_cluster.fresh_namespace()
     for event in _events(running_cluster, "default"):
         path = f"/apis/events.k8s.io/v1/namespaces/default/events/{event['metadata']['name']}"
         running_cluster.api.delete(path)
