@@ -13,6 +13,7 @@ from tests.cluster.controlplane import ControlPlane
 from tests.cluster.gpus import LogLine
 from tests.cluster.mig_manager import dbus
 from tests.cluster.played import Knobs, Played
+from tests.cluster.pods import Pods
 from tests.cluster.waiting import until
 
 H100 = "NVIDIA-H100-80GB-HBM3"
@@ -21,7 +22,7 @@ CUSTOM_RESOURCES = "/apis/autoslicer.dev/v1alpha1"
 Layout = Mapping[str, int] | None
 
 
-class Cluster:
+class Cluster(Pods):
     """A real control plane with played hardware; see `tests/cluster/__init__.py` for what is real."""
 
     def __init__(self) -> None:
@@ -65,8 +66,6 @@ class Cluster:
     def kubectl(self, *arguments: str, stdin: str = "") -> str:
         """What kubectl prints."""
         return self.control_plane.kubectl(*arguments, stdin=stdin)
-
-    # -- nodes
 
     def gpu_node(
         self,
@@ -163,71 +162,6 @@ class Cluster:
             f"/api/v1/namespaces/{operator.NAMESPACE}/pods", fieldSelector=f"spec.nodeName={name}"
         )
 
-    # -- pods
-
-    def pod(
-        self,
-        name: str,
-        slices: Mapping[str, int] | None = None,
-        *,
-        cpu: str = "1",
-        namespace: str = "",
-        priority: int = 0,
-        annotations: Mapping[str, str] | None = None,
-        **spec: object,
-    ) -> str:
-        """Create a pod that asks for MIG slices by profile, and return its `namespace/name`."""
-        if priority:
-            spec["priorityClassName"] = self._priority_class(priority)
-        where = namespace or self.namespace
-        limits = {
-            "cpu": cpu,
-            **{f"nvidia.com/mig-{p.replace('+', '.')}": str(n) for p, n in (slices or {}).items()},
-        }
-        container = {"name": "main", "image": "busybox", "resources": {"limits": limits}}
-        body = {
-            "metadata": {"name": name, "annotations": dict(annotations or {})},
-            "spec": {"containers": [container], "terminationGracePeriodSeconds": 0, **spec},
-        }
-        self.api.create(f"/api/v1/namespaces/{where}/pods", body)
-        return f"{where}/{name}"
-
-    def get_pod(self, key: str) -> Object:
-        """The Pod object of `namespace/name`."""
-        namespace, name = key.split("/")
-        return self.api.get(f"/api/v1/namespaces/{namespace}/pods/{name}")
-
-    def delete_pod(self, key: str) -> None:
-        """Delete a pod and wait until it is gone."""
-        namespace, name = key.split("/")
-        path = f"/api/v1/namespaces/{namespace}/pods/{name}"
-        self.api.delete(path, now=True)
-        until(lambda: not self._exists(path), 10, lambda: f"pod {key} stays")
-
-    def pods(self, namespace: str = "") -> list[Object]:
-        """The pods of the test's namespace, or of another one."""
-        return self.api.list(f"/api/v1/namespaces/{namespace or self.namespace}/pods")
-
-    def node_of(self, key: str) -> str:
-        """Where a pod is bound, or empty."""
-        return str(self.get_pod(key)["spec"].get("nodeName", ""))
-
-    def wait_running(self, keys: Iterable[str], seconds: float = 60) -> None:
-        """Wait until every pod runs."""
-        wanted = list(keys)
-        until(
-            lambda: all(self.get_pod(k)["status"]["phase"] == "Running" for k in wanted),
-            seconds,
-            self.describe,
-        )
-
-    def wait_unschedulable(self, keys: Iterable[str], seconds: float = 10) -> None:
-        """Wait until the scheduler has tried and failed on every pod."""
-        wanted = list(keys)
-        until(lambda: all(_unschedulable(self.get_pod(key)) for key in wanted), seconds, self.describe)
-
-    # -- the rest
-
     def configure_operator(self, config_map: str = OURS) -> None:
         """Let ClusterPolicy name this ConfigMap, and wait until every mig-manager pod mounts it."""
         operator.configure(self.api, config_map)
@@ -251,7 +185,7 @@ class Cluster:
         self.namespace = f"test-{next(self._numbers)}"
         self.api.create("/api/v1/namespaces", {"metadata": {"name": self.namespace}})
         account = f"/api/v1/namespaces/{self.namespace}/serviceaccounts/default"
-        until(lambda: self._exists(account), 10, lambda: "no default service account")
+        until(lambda: self.exists(account), 10, lambda: "no default service account")
         return self.namespace
 
     def reset(self) -> None:
@@ -294,7 +228,7 @@ class Cluster:
 
     def serves(self, path: str) -> bool:
         """The API server knows this resource: a new one takes a moment after it is established."""
-        return self._exists(path)
+        return self.exists(path)
 
     def describe(self, *_: object) -> str:
         """Everything that helps to see why something did not happen."""
@@ -315,24 +249,3 @@ class Cluster:
             if error.status == 404:
                 return []
             raise
-
-    def _priority_class(self, value: int) -> str:
-        name, path = f"priority-{value}", "/apis/scheduling.k8s.io/v1/priorityclasses"
-        if not self._exists(f"{path}/{name}"):
-            self.api.create(path, {"metadata": {"name": name}, "value": value})
-        return name
-
-    def _exists(self, path: str) -> bool:
-        try:
-            self.api.get(path)
-        except ApiError as error:
-            # 429: the storage of a new resource is being made
-            if error.status in (404, 429):
-                return False
-            raise
-        return True
-
-
-def _unschedulable(pod: Object) -> bool:
-    conditions = pod["status"].get("conditions", [])
-    return any(c["type"] == "PodScheduled" and c.get("reason") == "Unschedulable" for c in conditions)
