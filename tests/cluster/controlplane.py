@@ -8,10 +8,10 @@ import random
 import socket
 import ssl
 import subprocess
-import urllib.error
-import urllib.request
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from tests.cluster import tools
 from tests.cluster.pki import Pki
@@ -152,20 +152,22 @@ class ControlPlane:
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         context.load_cert_chain(self.pki.directory / "admin.crt", self.pki.directory / "admin.key")
-        # a proxy that the environment names is not asked for this machine's own ports
-        handlers = (urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
-        opener = urllib.request.build_opener(*handlers)
+        parts = urlsplit(url)
 
         def answers() -> bool:
             assert process.alive, f"{process.name} ended:\n{process.tail()}"
+            connection = (
+                HTTPSConnection(parts.netloc, timeout=2, context=context)
+                if parts.scheme == "https"
+                else HTTPConnection(parts.netloc, timeout=2)
+            )
             try:
-                with opener.open(url, timeout=2) as answer:
-                    return bool(answer.status == 200)
-            except urllib.error.HTTPError as error:
-                error.close()
+                connection.request("GET", parts.path)
+                return connection.getresponse().status == 200
+            except (OSError, HTTPException):
                 return False
-            except OSError:
-                return False
+            finally:
+                connection.close()
 
         until(answers, 60, lambda: f"{process.name} is not ready:\n{process.tail()}", every=0.05)
 
