@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from tests.cluster import describe, leftovers, nodes, operator, tools
+from tests.cluster import audit, describe, leftovers, nodes, operator, tools
 from tests.cluster.api import Api, ApiError, Object
 from tests.cluster.controlplane import ControlPlane
 from tests.cluster.gpus import LogLine
@@ -233,6 +233,10 @@ class Cluster(Pods):
     def describe(self, *_: object) -> str:
         """Everything that helps to see why something did not happen."""
         return describe.describe(self)
+
+    def writes_of(self, user: str) -> list[audit.Write]:
+        """What a service account of our namespace has written so far, refused or not."""
+        return audit.writes(self.control_plane.audit(), user)
 
     def watch_for(self, look: Callable[[], object], seconds: float) -> None:
         """Check for so long that something stays true."""
