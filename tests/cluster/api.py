@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,17 @@ class Api:
                 raise
 
     def list(self, path: str, **query: str) -> list[Object]:
-        """The items of a list."""
+        """The items of a list; asked for again while the storage of a new resource is being made (429)."""
+        for _ in range(20):
+            try:
+                return self._items(path, query)
+            except ApiError as error:
+                if error.status != 429:
+                    raise
+                time.sleep(0.25)
+        return self._items(path, query)
+
+    def _items(self, path: str, query: dict[str, str]) -> list[Object]:
         items: list[Object] = self.get(path, **query)["items"]
         return items
 

@@ -16,13 +16,17 @@ READS = ("get", "list", "watch")
 def test_hopeless_pods_cause_no_writes(cluster: Cluster, controller: Controller) -> None:
     """For twenty seconds nothing is written but the Lease, after one event a pod; then a pod is helped."""
     cluster.gpu_node("gpu-a", cpu="8")
+    cluster.gpu_node("gpu-b")
     configure(cluster)
+    dedicated = {"key": "example.com/dedicated", "effect": "NoSchedule"}
+    cluster.api.patch("/api/v1/nodes/gpu-b", {"spec": {"taints": [dedicated]}})
     policy(cluster)
     controller.start()
     hopeless = [
         cluster.pod("too-large", {"7g.80gb": 3}),
         cluster.pod("no-such-profile", {"1g.5gb": 1}),
         cluster.pod("much-cpu", {"1g.10gb": 1}, cpu="32"),
+        cluster.pod("kept-out", {"1g.10gb": 1}, nodeSelector={"kubernetes.io/hostname": "gpu-b"}),
         cluster.pod("elsewhere", {"1g.10gb": 1}, nodeSelector={"zone": "moon"}),
     ]
     gated = cluster.pod("gated", {"1g.10gb": 1}, schedulingGates=[{"name": "example.com/wait"}])
@@ -31,7 +35,8 @@ def test_hopeless_pods_cause_no_writes(cluster: Cluster, controller: Controller)
     time.sleep(2)
     before = len(cluster.control_plane.audit())
     began = time.monotonic()
-    cluster.watch_for(lambda: cluster.taints("gpu-a") == [], QUIET_SECONDS)
+    labels = cluster.labels("gpu-a"), cluster.labels("gpu-b")
+    cluster.watch_for(lambda: (cluster.labels("gpu-a"), cluster.labels("gpu-b")) == labels, QUIET_SECONDS)
     writes = Counter(
         (line["verb"], line["objectRef"]["resource"])
         for line in cluster.control_plane.audit()[before:]
