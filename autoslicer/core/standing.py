@@ -74,7 +74,7 @@ def standings(
 
 
 def _ready(snapshot: Snapshot, policy: Policy, nodes: tuple[str, ...], now: float) -> Condition:
-    reason, message = "Ready", f"{len(nodes)} nodes are governed"
+    reason, message = "Ready", f"governs {len(nodes)} node{'' if len(nodes) == 1 else 's'}"
     problem = _problem(snapshot, policy, nodes)
     if problem is not None:
         reason, message = problem.reason, problem.message

@@ -166,17 +166,15 @@ class Cluster(Pods):
         """Let ClusterPolicy name this ConfigMap, and wait until every mig-manager pod mounts it."""
         operator.configure(self.api, config_map)
 
+        daemon_sets = f"/apis/apps/v1/namespaces/{operator.NAMESPACE}/daemonsets"
+
         def rolled() -> bool:
-            path = (
-                f"/apis/apps/v1/namespaces/{operator.NAMESPACE}/daemonsets/{operator.OPERANDS['mig-manager']}"
-            )
-            found = self.api.get(path)
-            status, wanted = found["status"], found["status"].get("desiredNumberScheduled", 0)
-            return (
-                status.get("observedGeneration") == found["metadata"]["generation"]
-                and status.get("updatedNumberScheduled", 0) == wanted
-                and status.get("numberReady", 0) == wanted
-            )
+            found = self.api.get(f"{daemon_sets}/{operator.OPERANDS['mig-manager']}")
+            status = found["status"]
+            seen = status.get("observedGeneration") == found["metadata"]["generation"]
+            wanted = status.get("desiredNumberScheduled", 0)
+            done = (status.get("updatedNumberScheduled", 0), status.get("numberReady", 0))
+            return seen and done == (wanted, wanted)
 
         until(rolled, 30, self.describe)
 

@@ -197,7 +197,7 @@ def _build_library() -> None:
             return
         part = Path(f"{target}.part")
         part.mkdir(exist_ok=True)
-        command = ["gcc", *C_FLAGS, "-o", part / "libnvidia-ml.so.1", FAKE_NVML]
+        command = ["gcc", *C_FLAGS, "-o", f"{part}/libnvidia-ml.so.1", str(FAKE_NVML)]
         done = subprocess.run(command, stderr=subprocess.PIPE, text=True)
         if done.returncode:
             shutil.rmtree(part)

@@ -114,9 +114,10 @@ def test_a_search_holds_no_end_up(cluster: Cluster, started: list[Controller]) -
 def test_an_unreachable_cluster_is_waited_for(
     cluster: Cluster, account: Path, started: list[Controller], proxy: Proxy
 ) -> None:
-    """It starts without the API server, is alive but not ready, and leads once it can; cut off, it ends."""
+    """Without the API server it is alive but not ready; it outlives a short outage and ends in a long one."""
     proxy.cut()
-    started.append(controller := Controller(cluster, kubeconfig=proxy.kubeconfig(account)))
+    patient = {"AUTOSLICER_LEASE_DURATION_SECONDS": "6", "AUTOSLICER_RENEW_DEADLINE_SECONDS": "5"}
+    started.append(controller := Controller(cluster, patient, kubeconfig=proxy.kubeconfig(account)))
     controller.launch()
     assert controller.get("/healthz") == "ok\n"
     assert not _ready(controller)
@@ -125,8 +126,12 @@ def test_an_unreachable_cluster_is_waited_for(
     controller.launch()
     proxy.mend()
     until(lambda: "leading" in controller.said() and _ready(controller), 30, controller.process.tail)
+    proxy.cut()
+    time.sleep(0.5)
+    proxy.mend()
     policy(cluster)
-    until(lambda: "status" in cluster.api.get(f"{POLICIES}/default"), 10, controller.process.tail)
+    until(lambda: "status" in cluster.api.get(f"{POLICIES}/default"), 30, controller.process.tail)
+    assert controller.process.alive
     proxy.freeze()
     began = time.monotonic()
     assert controller.process.wait(30) == 1

@@ -42,7 +42,7 @@ def test_a_policy_that_can_act_is_ready() -> None:
     """It says how many nodes it governs, and of which generation of it that is true."""
     status = statuses(policy().set("metadata.generation", 4), *machine("a"), *machine("b"))["default"]
     found = ready(status)
-    assert (found.status, found.reason, found.message) == ("True", "Ready", "2 nodes are governed")
+    assert (found.status, found.reason, found.message) == ("True", "Ready", "governs 2 nodes")
     assert (found.since, found.generation, status.generation) == (NOON, 4, 4)
 
 
@@ -105,13 +105,13 @@ def test_a_transition_time_moves_with_the_status_alone(status: str, reason: str,
         "type": "Ready",
         "status": status,
         "reason": reason,
-        "message": "7 nodes are governed",
+        "message": "governs 7 nodes",
         "lastTransitionTime": rfc3339(NOON - 500),
         "observedGeneration": 1,
     }
     known = policy().set("status.conditions", [{**old, "type": "Other", "status": "True"}, old])
     found = ready(statuses(known.set("metadata.generation", 2), *machine("a"))["default"])
-    assert (found.status, found.message, found.generation) == ("True", "1 nodes are governed", 2)
+    assert (found.status, found.message, found.generation) == ("True", "governs 1 node", 2)
     assert found.since == (NOON if moves else NOON - 500)
 
 

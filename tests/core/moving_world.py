@@ -1,0 +1,151 @@
+"""The cluster around one change, as rows that move freely: what hypothesis plays with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+from autoslicer.core import names, reading
+from autoslicer.core.actions import Action, AddTaint, Publish, RemoveTaint, SetConfig, TouchPod
+from autoslicer.core.phases import Phase
+from autoslicer.core.rows import ConfigMapRow, MigNodeRow, NodeRow, PodRow, ReconfigurationRow, Taint
+from autoslicer.core.snapshot import Snapshot
+from tests.build import Layout, mignode, pod
+from tests.core.stages import AFTER, BEFORE, MIG_MANAGER, NODE, discovered, stage
+
+TARGET, SOURCE = "autoslicer-000000000000", "all-7g.80gb"
+LAYOUTS: Mapping[str, list[Layout]] = {
+    "before": BEFORE,
+    "after": AFTER,
+    "nothing": [],
+    "something": [{"2g.20gb": 1}],
+}
+
+
+@dataclass(frozen=True)
+class World:
+    """The cluster around one change, as it happens to be; every method gives another one."""
+
+    node: NodeRow | None
+    pods: Mapping[str, PodRow]
+    config_map: ConfigMapRow | None
+    policies: Mapping[str, Any]
+    agent: MigNodeRow | None = None
+
+    def snapshot(self, change: ReconfigurationRow) -> Snapshot:
+        """The world with the change in it."""
+        maps = [] if self.config_map is None else [self.config_map]
+        return Snapshot(
+            nodes={} if self.node is None else {NODE: self.node},
+            pods=self.pods,
+            config_maps={(found.namespace, found.name): found for found in maps},
+            mignodes={} if self.agent is None else {NODE: self.agent},
+            policies=self.policies,
+            changes={change.name: change},
+        )
+
+    @property
+    def taints(self) -> list[str]:
+        """The values of our taints on the node."""
+        taints = () if self.node is None else self.node.taints
+        return [taint.value for taint in taints if taint.key == names.TAINT]
+
+    @property
+    def busy(self) -> bool:
+        """A pod is on the node."""
+        return any(row.node == NODE for key, row in self.pods.items() if key != MIG_MANAGER)
+
+    def with_node(self, **fields: Any) -> World:
+        """With these fields of the node, where there is one."""
+        return self if self.node is None else replace(self, node=replace(self.node, **fields))
+
+    def labelled(self, labels: Mapping[str, str]) -> World:
+        """With these labels on the node as well."""
+        return self if self.node is None else self.with_node(labels={**self.node.labels, **labels})
+
+    def annotated(self, config: str) -> World:
+        """With our annotation."""
+        return self.with_node(annotations={names.APPLIED_CONFIG: config} if config else {})
+
+    def tainted(self, value: str) -> World:
+        """With our taint, or without it."""
+        return self.with_node(taints=(Taint(names.TAINT, value, "NoSchedule"),) if value else ())
+
+    def with_pod(self, key: str, made: PodRow | None) -> World:
+        """With that pod, or without one of that key."""
+        others = {other: row for other, row in self.pods.items() if other != key}
+        return replace(self, pods=others if made is None else {**others, key: made})
+
+    def touched(self, value: str) -> World:
+        """With the annotation on mig-manager's pod, where there is one."""
+        manager = self.pods.get(MIG_MANAGER)
+        return self if manager is None else self.with_pod(MIG_MANAGER, replace(manager, published=value))
+
+    def offering(self, word: str, *, discovery: bool) -> World:
+        """With what the device plugin offers for some layouts, and perhaps what discovery labels then."""
+        if self.node is None:
+            return self
+        other = offers()[word]
+        moved = self.with_node(allocatable=other.allocatable)
+        if not discovery:
+            return moved
+        kept = {key: value for key, value in self.node.labels.items() if not _counts(key)}
+        return moved.with_node(labels={**kept, **{k: v for k, v in other.labels.items() if _counts(k)}})
+
+    def obeyed(self, action: Action) -> World:
+        """After the action was carried out."""
+        match action:
+            case AddTaint():
+                return self.tainted(action.value)
+            case RemoveTaint():
+                return self.tainted("")
+            case Publish() if self.config_map is not None:
+                held = {**action.configs, **(self.config_map.configs or {})}
+                return replace(self, config_map=replace(self.config_map, configs=held))
+            case TouchPod():
+                return self.touched(action.value)
+            case SetConfig():
+                pending = {names.MIG_CONFIG: action.config, names.MIG_CONFIG_STATE: "pending"}
+                return self.labelled(pending).annotated(action.config)
+            case _:
+                return self
+
+
+def _counts(label: str) -> bool:
+    return label.startswith(names.MIG_RESOURCE_PREFIX) and label.endswith(".count")
+
+
+@cache
+def beginning(here: Phase) -> tuple[World, ReconfigurationRow]:
+    """The world in which a change has just entered the phase, and the change."""
+    made = stage(here)
+    found = made.snapshot
+    [config_map] = found.config_maps.values()
+    return World(found.nodes[NODE], found.pods, config_map, found.policies), made.change
+
+
+@cache
+def offers() -> Mapping[str, NodeRow]:
+    """A node with each of the layouts."""
+    base = stage(Phase.VERIFIED).objects["node"]
+    found = {}
+    for word, layouts in LAYOUTS.items():
+        found[word] = reading.node(discovered(base.layout(*layouts, name=TARGET), *layouts).raw)
+    return found
+
+
+@cache
+def agent(word: str) -> MigNodeRow:
+    """What an agent sees."""
+    made = mignode(NODE)
+    for layout in LAYOUTS[word]:
+        made = made.gpu(layout)
+    return reading.mig_node(made.raw)
+
+
+@cache
+def walker() -> PodRow:
+    """A pod that came to the node past the taint."""
+    return reading.pod(pod("team/c").wants({"7g.80gb": 1}).on(NODE).raw)

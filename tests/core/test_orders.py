@@ -1,0 +1,339 @@
+"""A change keeps its promises in whatever order it sees the cluster, acts upon it, and is left alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import ClassVar
+
+from hypothesis import event, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from autoslicer.cluster import documents
+from autoslicer.core import evidence, names, reading
+from autoslicer.core.actions import Action, RemoveTaint, Report, SetConfig, WakeAt
+from autoslicer.core.configs import entries_of
+from autoslicer.core.phases import FINAL, Phase, live, phase
+from autoslicer.core.plan import Verdict
+from autoslicer.core.progress import Observation, Timing, advance, needs_fresh, sight
+from autoslicer.core.reasons import Reason
+from autoslicer.core.rows import ChangeStatus, ReconfigurationRow
+from autoslicer.core.times import rfc3339
+from autoslicer.core.transition import condition
+from tests.build import NOON
+from tests.core.moving_world import SOURCE, TARGET, World, agent, beginning, walker
+from tests.core.stages import MIG_MANAGER, NODE, SERVES
+
+TIMING = Timing(idle_confirm=1.0, publish_settle=5.0)
+HOLD = Verdict(NODE, Reason.BudgetExhausted, "1 of 1 nodes are in a change")
+LONGEST = 60 + 121 + 125 + 65 + 3 * 1800 + 10 + 60
+"""seconds in which every change ends that is not held: its deadlines, one after the other"""
+FOLLOWING = {
+    Phase.WAITING: (Phase.VALIDATED, Phase.CANCELLED),
+    Phase.VALIDATED: (Phase.TAINTED, Phase.CANCELLED),
+    Phase.TAINTED: (Phase.DRAINED, Phase.CANCELLED),
+    Phase.DRAINED: (Phase.PUBLISHED, Phase.CANCELLED),
+    Phase.PUBLISHED: (Phase.LABELLED, Phase.CANCELLED),
+    Phase.LABELLED: (Phase.APPLIED, Phase.ROLLING_BACK, Phase.QUARANTINED, Phase.CANCELLED),
+    Phase.APPLIED: (Phase.VERIFIED, Phase.QUARANTINED, Phase.CANCELLED),
+    Phase.VERIFIED: (Phase.DONE, Phase.CANCELLED),
+    Phase.ROLLING_BACK: (Phase.ROLLED_BACK, Phase.QUARANTINED, Phase.CANCELLED),
+}
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """The world moves as it likes; the controller looks, acts, is cut short, and dies."""
+
+    world: World
+    change: ReconfigurationRow
+    now: float
+    hold: Verdict | None
+    sightings: tuple[float, ...]
+    idle: tuple[float, ...]
+
+    @initialize(here=st.sampled_from(list(FOLLOWING)))
+    def begin(self, here: Phase) -> None:
+        """Some phase was just entered."""
+        self.world, self.change = beginning(here)
+        self.now, self.hold, self.sightings, self.idle = NOON, None, (), ()
+
+    # the world
+
+    @rule(config=st.sampled_from([SOURCE, TARGET, "all-2g.20gb", ""]))
+    def relabel(self, config: str) -> None:
+        """Somebody sets the node's config."""
+        self.world = self.world.labelled({names.MIG_CONFIG: config})
+
+    @rule(config=st.sampled_from([TARGET, "", "all-2g.20gb"]))
+    def annotate(self, config: str) -> None:
+        """Somebody edits our annotation."""
+        self.world = self.world.annotated(config)
+
+    @rule(state=st.sampled_from(["pending", "success", "failed", "rebooting", ""]))
+    def report(self, state: str) -> None:
+        """mig-manager reports."""
+        self.world = self.world.labelled({names.MIG_CONFIG_STATE: state})
+
+    @rule(value=st.sampled_from([names.PAUSED, "true", "false"]))
+    def pause(self, value: str) -> None:
+        """mig-manager or an admin switches the device plugin."""
+        self.world = self.world.labelled({f"{names.GPU_DEPLOY_PREFIX}device-plugin": value})
+
+    @rule(word=st.sampled_from(["before", "after", "nothing", "something"]), discovery=st.booleans())
+    def offer(self, word: str, discovery: bool) -> None:
+        """The device plugin offers something, and GPU feature discovery may have seen it."""
+        self.world = self.world.offering(word, discovery=discovery)
+
+    @rule(value=st.sampled_from(["", "1", "2"]))
+    def taint(self, value: str) -> None:
+        """Somebody edits our taint."""
+        self.world = self.world.tainted(value)
+
+    @rule(cordoned=st.booleans(), ready=st.booleans())
+    def close(self, cordoned: bool, ready: bool) -> None:
+        """The node is cordoned or loses its kubelet, or the reverse."""
+        self.world = self.world.with_node(unschedulable=cordoned, ready=ready)
+
+    @rule(key=st.sampled_from(SERVES), where=st.sampled_from(["waits", "here", "elsewhere", "gone", "going"]))
+    def move_pod(self, key: str, where: str) -> None:
+        """A pod that is served is bound, deleted or made anew."""
+        place = {"here": NODE, "elsewhere": "far"}.get(where, "")
+        made = replace(beginning(Phase.WAITING)[0].pods[key], node=place, terminating=where == "going")
+        self.world = self.world.with_pod(key, None if where == "gone" else made)
+
+    @rule(there=st.booleans())
+    def walk_in(self, there: bool) -> None:
+        """A pod comes past the taint, or goes."""
+        self.world = self.world.with_pod("team/c", walker() if there else None)
+
+    @rule(where=st.sampled_from(["published", "reset", "broken", "gone"]))
+    def edit_config_map(self, where: str) -> None:
+        """Somebody writes the ConfigMap."""
+        full, plain = beginning(Phase.PUBLISHED)[0].config_map, beginning(Phase.WAITING)[0].config_map
+        assert plain is not None
+        made = {"published": full, "reset": plain, "broken": replace(plain, configs=None)}
+        self.world = replace(self.world, config_map=made.get(where))
+
+    @rule(
+        ready=st.booleans(), config=st.sampled_from([TARGET, "other", ""]), ago=st.sampled_from([0, 4.75, 5])
+    )
+    def restart_mig_manager(self, ready: bool, config: str, ago: float) -> None:
+        """mig-manager's pod is another one, touched for some config or never."""
+        row = replace(beginning(Phase.WAITING)[0].pods[MIG_MANAGER], ready=ready)
+        touch = f"{config}@{rfc3339(self.now - ago)}" if config else ""
+        self.world = self.world.with_pod(MIG_MANAGER, row).touched(touch)
+
+    @rule(how=st.sampled_from(["there", "gone", "suspended", "demanding"]))
+    def edit_policy(self, how: str) -> None:
+        """Somebody edits the policy."""
+        plain = beginning(Phase.WAITING)[0].policies["default"]
+        made = {"suspended": replace(plain, suspend=True), "demanding": replace(plain, min_benefit=9)}
+        self.world = replace(self.world, policies={} if how == "gone" else {"default": made.get(how, plain)})
+
+    @rule(word=st.sampled_from(["none", "before", "after"]), ago=st.sampled_from([0, 30, 1000]))
+    def agent_looks(self, word: str, ago: float) -> None:
+        """An agent comes, goes, or reports what it saw a while ago."""
+        seen = None if word == "none" else replace(agent(word), observed=self.now - ago)
+        self.world = replace(self.world, agent=seen)
+
+    @rule(how=st.sampled_from(["gone", "another", "back"]))
+    def replace_node(self, how: str) -> None:
+        """The node is deleted, made anew, or was only hidden."""
+        row = beginning(phase(self.change))[0].node if live(self.change) else None
+        if how == "gone":
+            self.world = replace(self.world, node=None)
+        elif row is not None:
+            self.world = replace(
+                self.world, node=replace(row, uid="another" if how == "another" else row.uid)
+            )
+
+    @rule(held=st.booleans())
+    def hold_back(self, held: bool) -> None:
+        """The cycle holds the change, or does not."""
+        self.hold = HOLD if held else None
+
+    @rule(seconds=st.sampled_from([0.25, 1.0, 5.0, 10.0, 60.0, 130.0, 1800.0]))
+    def pass_time(self, seconds: float) -> None:
+        """Time passes."""
+        self.now += seconds
+
+    @precondition(lambda self: live(self.change))
+    @rule()
+    def be_as_planned(self) -> None:
+        """All obstacles go, and what the present phase waits for is there."""
+        here = phase(self.change)
+        following = FOLLOWING[here][0]
+        self.world = beginning(here if following in FINAL else following)[0]
+        if here is Phase.LABELLED:
+            self.world = beginning(Phase.VERIFIED)[0].tainted("1")
+        if self.world.pods[MIG_MANAGER].published:
+            self.world = self.world.touched(f"{TARGET}@{rfc3339(self.now - 5)}")
+        self.hold = None
+
+    # the controller
+
+    @rule()
+    def die(self) -> None:
+        """The controller's memory is lost."""
+        self.sightings, self.idle = (), ()
+
+    @rule(fresh=st.booleans(), done=st.integers(0, 4), written=st.booleans())
+    def look_and_act(self, fresh: bool, done: int, written: bool) -> None:
+        """One look; so many of its actions succeed, and the status is written only after all of them."""
+        self.look(fresh=fresh, done=done, written=written)
+
+    @rule(times=st.integers(1, 4))
+    def carry_on(self, times: int) -> None:
+        """Some undisturbed turns."""
+        for _ in range(times):
+            self.look(fresh=True, done=99, written=True)
+            self.now += 1.0
+
+    def observed(self, *, fresh: bool) -> Observation:
+        """What the controller knows, with one more sighting where this is one."""
+        seen = Observation(self.world.snapshot(self.change), fresh, self.hold, self.sightings)
+        self.sightings = sight(self.sightings, self.change, seen, self.now)
+        return replace(seen, sightings=self.sightings)
+
+    def look(self, *, fresh: bool, done: int, written: bool) -> None:
+        """Observe, judge what follows, carry out."""
+        seen = self.observed(fresh=fresh)
+        if self.world.taints != ["1"]:
+            self.idle = ()
+        elif fresh:
+            self.idle = () if self.world.busy else (*self.idle, self.now)
+        status, actions = advance(self.change, seen, self.now, TIMING)
+        self.judge(seen, status, actions)
+        acts = [action for action in actions if not isinstance(action, WakeAt | Report)]
+        for action in acts[:done]:
+            self.world = self.world.obeyed(action)
+        if done < len(acts):
+            return
+        again = replace(seen, snapshot=self.world.snapshot(self.change))
+        assert not set(map(repr, acts)) & set(map(repr, advance(self.change, again, self.now, TIMING)[1]))
+        if written:
+            self.change = replace(self.change, status=status)
+            event(f"reached {phase(self.change)}")
+
+    # what must hold
+
+    def judge(self, seen: Observation, status: ChangeStatus, actions: tuple[Action, ...]) -> None:
+        """Every promise of `advance`, for one observation."""
+        old, here, new = self.change, phase(self.change), Phase(status.phase or Phase.WAITING)
+        assert advance(old, seen, self.now, TIMING) == (status, actions), "equal inputs, unequal outputs"
+        assert advance(stored(old), seen, self.now, TIMING) == (status, actions), "the API server forgets"
+        same_node = self.world.node is not None and self.world.node.uid == old.node_uid
+        if not live(old) or (same_node and needs_fresh(old, seen.hold) and not seen.fresh):
+            assert (status, actions) == (old.status, ())
+            return
+        if new is here:
+            assert status.steps == old.status.steps
+            assert wakes(actions) or (here is Phase.WAITING and seen.hold), "it would sleep for ever"
+            self.patient(seen, status, actions)
+        else:
+            assert new in FOLLOWING[here], f"{here} was followed by {new}"
+            assert [step.phase for step in status.steps[len(old.status.steps) :]] == [new]
+        if new is Phase.DRAINED is not here:
+            assert self.idle[-1] - self.idle[0] >= TIMING.idle_confirm
+        if new in FINAL:
+            ended(status, actions, tainted=same_node and bool(self.world.taints))
+        for action in actions:
+            if isinstance(action, SetConfig):
+                (self.may_go_back if here is Phase.ROLLING_BACK else self.may_label)(action, seen)
+
+    def may_label(self, action: SetConfig, seen: Observation) -> None:
+        """The label is set only on a tainted, idle node at rest, as planned, once the config can be read."""
+        node, config_map = self.world.node, self.world.config_map
+        assert node is not None
+        assert config_map is not None
+        assert phase(self.change) is Phase.PUBLISHED
+        assert seen.fresh
+        assert (action.config, evidence.config(node)) == (TARGET, SOURCE)
+        assert self.world.taints == ["1"]
+        assert evidence.state(node) in ("success", "")
+        assert evidence.advertised(node) == evidence.before(self.change.gpus)
+        assert node.ready
+        assert not evidence.paused(node)
+        assert not self.world.busy
+        assert not node.unschedulable
+        assert (config_map.configs or {})[TARGET] == entries_of(self.change.gpus)
+        config, _, at = self.world.pods[MIG_MANAGER].published.partition("@")
+        assert config == TARGET
+        assert at <= rfc3339(self.now - TIMING.publish_settle)
+        assert any(not self.world.pods[key].node for key in SERVES if key in self.world.pods)
+
+    def may_go_back(self, action: SetConfig, seen: Observation) -> None:
+        """The old label is set again only where ours stands and the old slices are all there."""
+        node = self.world.node
+        assert node is not None
+        assert (action.config, evidence.config(node)) == (SOURCE, TARGET)
+        assert evidence.advertised(node) == evidence.before(self.change.gpus)
+        assert not evidence.paused(node)
+
+    def patient(self, seen: Observation, status: ChangeStatus, actions: tuple[Action, ...]) -> None:
+        """A moment before the next thing comes due, nothing is different; only agents grow old by time."""
+        later = min(wakes(actions), default=self.now + 5000.0) - 0.25
+        if later <= self.now or self.world.agent is not None:
+            return
+        written = replace(self.change, status=status)
+        snapshot = self.world.snapshot(written)
+        again, then = advance(written, replace(seen, snapshot=snapshot), later, TIMING)
+        assert again == status
+        assert [type(action) for action in then] == [type(action) for action in actions]
+
+    def teardown(self) -> None:
+        """From wherever it stands the change ends in time, whether all of its actions succeed or none."""
+        if not hasattr(self, "change") or not live(self.change):
+            return
+        start, self.hold = (self.world, self.change, self.sightings, self.now), None
+        for done in (0, 99):
+            self.world, self.change, self.sightings, self.now = start
+            for _ in range(100):
+                if live(self.change):
+                    self.turn(done)
+            assert not live(self.change), f"it stays {phase(self.change)} for ever"
+            assert self.now - start[3] <= LONGEST
+            same_node = self.world.node is not None and self.world.node.uid == self.change.node_uid
+            assert not (done and same_node and self.world.taints)
+
+    def turn(self, done: int) -> None:
+        """One turn in a world that stands still but for these actions; then the next thing is due."""
+        before = phase(self.change)
+        status, actions = advance(self.change, self.observed(fresh=True), self.now, TIMING)
+        for action in actions[:done]:
+            self.world = self.world.obeyed(action)
+        self.change = replace(self.change, status=status)
+        if phase(self.change) is before:
+            self.now = max(self.now + 0.25, min(wakes(actions)))
+
+
+def stored(change: ReconfigurationRow) -> ReconfigurationRow:
+    """The change as the API server gives it back."""
+    document = documents.change(change, "owner")
+    document["status"] = documents.change_status(change.status)
+    document["metadata"]["uid"] = change.uid
+    document["metadata"]["resourceVersion"] = change.resource_version
+    document["metadata"]["creationTimestamp"] = rfc3339(change.created)
+    return reading.change(document)
+
+
+def ended(status: ChangeStatus, actions: tuple[Action, ...], *, tainted: bool) -> None:
+    """Every end lifts the taint, tells the outcome once, and leaves no deadline."""
+    found = condition(status, "Succeeded")
+    assert found is not None
+    assert found.status in ("True", "False")
+    assert found.status == "False" or status.phase == Phase.DONE
+    assert status.deadline is None
+    assert sum(isinstance(action, Report) for action in actions) == 1
+    assert sum(isinstance(action, RemoveTaint) for action in actions) == tainted
+
+
+def wakes(actions: tuple[Action, ...]) -> list[float]:
+    """When to look again."""
+    return [action.at for action in actions if isinstance(action, WakeAt)]
+
+
+class TestAnyOrder(AnyOrder.TestCase):  # type: ignore[misc]
+    """Runs the machine."""
+
+    settings: ClassVar[settings] = settings(max_examples=250, stateful_step_count=30, deadline=None)
