@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import os
 import signal
 import sys
@@ -14,7 +12,7 @@ import yaml
 from tests.cluster import tools
 from tests.cluster.fixture import Cluster
 from tests.cluster.toolchain import ToolError, say
-from tests.e2e.controller import DEPLOY, NAMESPACE, configure, install
+from tests.e2e.controller import DEPLOY, NAMESPACE, install
 
 NEXT = """
 export KUBECONFIG={kubeconfig}
@@ -24,7 +22,8 @@ Two nodes of 2 x H100-80GB at all-7g.80gb; ten pods wait for 1g.10gb and two for
 after the two lines above:
 
   kubectl get pods,nodes -o wide
-  {autoslicer} plan
+  {autoslicer} plan                # what it would do
+  {autoslicer} configs init        # prints a kubectl patch: type that, too
   kubectl apply -f {policy}
   {autoslicer} run --metrics-address 127.0.0.1:8080 --kubeconfig {account}
   kubectl get migreconfigurations -w
@@ -58,11 +57,8 @@ def fill(cluster: Cluster) -> None:
     """Everything that a user has before the controller starts."""
     say("starting etcd, kube-apiserver, kube-scheduler and kube-controller-manager ...")
     cluster.start()
-    say("installing our resources and rights, and the Operator's ConfigMap ...")
+    say("installing our resources and rights ...")
     install(cluster)
-    # what it says is for someone who has a ClusterPolicy to edit
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        configure(cluster)
     for name in ("gpu-a", "gpu-b"):
         say(f"starting node {name} ...")
         cluster.gpu_node(name)

@@ -165,18 +165,24 @@ class Cluster(Pods):
     def configure_operator(self, config_map: str = OURS) -> None:
         """Let ClusterPolicy name this ConfigMap, and wait until every mig-manager pod mounts it."""
         operator.configure(self.api, config_map)
+        self.wait_configured(config_map)
 
-        daemon_sets = f"/apis/apps/v1/namespaces/{operator.NAMESPACE}/daemonsets"
+    def wait_configured(self, config_map: str = OURS) -> None:
+        """Wait until every mig-manager pod mounts this ConfigMap."""
 
         def rolled() -> bool:
-            found = self.api.get(f"{daemon_sets}/{operator.OPERANDS['mig-manager']}")
+            found = self._mig_manager()
             status = found["status"]
             seen = status.get("observedGeneration") == found["metadata"]["generation"]
             wanted = status.get("desiredNumberScheduled", 0)
             done = (status.get("updatedNumberScheduled", 0), status.get("numberReady", 0))
-            return seen and done == (wanted, wanted)
+            return operator.mounted(found) == config_map and seen and done == (wanted, wanted)
 
         until(rolled, 30, self.describe)
+
+    def _mig_manager(self) -> Object:
+        """Mig-manager's DaemonSet."""
+        return self.api.get(f"{operator.DAEMON_SETS}/{operator.OPERANDS['mig-manager']}")
 
     def fresh_namespace(self) -> str:
         """Make a namespace for the next test and wait until pods can be created in it."""
@@ -203,7 +209,9 @@ class Cluster(Pods):
                 self.api.delete(f"{CUSTOM_RESOURCES}/{plural}/{item['metadata']['name']}")
         for node in self.api.list("/api/v1/nodes"):
             self.remove_node(node["metadata"]["name"])
-        operator.configure(self.api, operator.DEFAULT_CONFIG_MAP)
+        default = operator.DEFAULT_CONFIG_MAP
+        operator.configure(self.api, default)
+        until(lambda: operator.mounted(self._mig_manager()) == default, 30, self.describe)
         self.api.delete(f"/api/v1/namespaces/{operator.NAMESPACE}/configmaps/{OURS}")
         pods = f"/api/v1/namespaces/{operator.NAMESPACE}/pods"
         until(lambda: not self.api.list(pods), 30, lambda: f"the operator's pods stay: {self.describe()}")

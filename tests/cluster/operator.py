@@ -1,20 +1,26 @@
-"""The GPU Operator's namespace as real objects: its DaemonSets and its default ConfigMap.
+"""The GPU Operator's namespace as real objects: its DaemonSets, its default ConfigMap and its ClusterPolicy.
 
 Facts: each operand's DaemonSet selects nodes by its own label `nvidia.com/gpu.deploy.<operand>` and tolerates
 only `nvidia.com/gpu`, so that no operand comes back under a taint of ours, and mig-manager pauses an operand
 by changing that label. mig-manager's own pods mount the ConfigMap that ClusterPolicy names, at
-/mig-parted-config.
+/mig-parted-config; where it names another, the Operator changes the DaemonSet's template and its pods are
+rolled (`reconcile`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from autoslicer.core import configs
 from tests.cluster.api import Api, ApiError, Object
+from tests.cluster.waiting import until
 
 NAMESPACE = "gpu-operator"
 DEFAULT_CONFIG_MAP = "default-mig-parted-config"
+CLUSTER_POLICIES = "/apis/nvidia.com/v1/clusterpolicies"
+CLUSTER_POLICY = "cluster-policy"
+DAEMON_SETS = f"/apis/apps/v1/namespaces/{NAMESPACE}/daemonsets"
 OPERANDS = {
     "device-plugin": "nvidia-device-plugin-daemonset",
     "gpu-feature-discovery": "gpu-feature-discovery",
@@ -22,8 +28,8 @@ OPERANDS = {
 }
 
 
-def install(api: Api, config_map: str = DEFAULT_CONFIG_MAP) -> None:
-    """Create the namespace, the default ConfigMap and the DaemonSets; mig-manager reads `config_map`."""
+def install(api: Api) -> None:
+    """Create the namespace, the default ConfigMap, the ClusterPolicy that names it, and the DaemonSets."""
     _create(api, "/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
     data = {"config.yaml": configs.render(configs.DEFAULTS)}
     _create(
@@ -32,21 +38,68 @@ def install(api: Api, config_map: str = DEFAULT_CONFIG_MAP) -> None:
         {"metadata": {"name": DEFAULT_CONFIG_MAP}, "data": data},
     )
     for operand, app in OPERANDS.items():
-        _create(
-            api, f"/apis/apps/v1/namespaces/{NAMESPACE}/daemonsets", _daemon_set(operand, app, config_map)
-        )
+        _create(api, DAEMON_SETS, _daemon_set(operand, app, DEFAULT_CONFIG_MAP))
+    _create(api, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", _definition())
+    until(lambda: _served(api), 10, lambda: f"{CLUSTER_POLICIES} is not served")
+    _create(
+        api,
+        CLUSTER_POLICIES,
+        {
+            "apiVersion": "nvidia.com/v1",
+            "kind": "ClusterPolicy",
+            "metadata": {"name": CLUSTER_POLICY},
+            "spec": _names(DEFAULT_CONFIG_MAP),
+        },
+    )
 
 
 def configure(api: Api, config_map: str) -> None:
-    """What ClusterPolicy's `migManager.config.name` does.
+    """What an administrator does so that mig-manager reads another ConfigMap."""
+    api.patch(f"{CLUSTER_POLICIES}/{CLUSTER_POLICY}", {"spec": _names(config_map)})
 
-    Mig-manager's DaemonSet mounts another ConfigMap and is rolled.
-    """
-    path = f"/apis/apps/v1/namespaces/{NAMESPACE}/daemonsets/{OPERANDS['mig-manager']}"
-    wanted = _daemon_set("mig-manager", OPERANDS["mig-manager"], config_map)
-    present = api.get(path)
-    if present["spec"]["template"]["spec"]["volumes"][0]["configMap"]["name"] != config_map:
-        api.patch(path, {"spec": {"template": wanted["spec"]["template"]}})
+
+def reconcile(api: Api, cluster_policies: Iterable[Object], daemon_sets: Iterable[Object]) -> None:
+    """What the Operator does: mig-manager's DaemonSet mounts the ConfigMap that the ClusterPolicy names."""
+    app = OPERANDS["mig-manager"]
+    present = {found["metadata"]["name"]: found for found in daemon_sets}.get(app)
+    for policy in cluster_policies:
+        wanted = policy["spec"]["migManager"]["config"]["name"]
+        if present is not None and mounted(present) != wanted:
+            template = _daemon_set("mig-manager", app, wanted)["spec"]["template"]
+            api.patch(f"{DAEMON_SETS}/{app}", {"spec": {"template": template}})
+
+
+def mounted(daemon_set: Object) -> str:
+    """The ConfigMap that the pods of mig-manager's DaemonSet mount."""
+    name: str = daemon_set["spec"]["template"]["spec"]["volumes"][0]["configMap"]["name"]
+    return name
+
+
+def _names(config_map: str) -> Object:
+    return {"migManager": {"config": {"name": config_map}}}
+
+
+def _served(api: Api) -> bool:
+    try:
+        api.get(CLUSTER_POLICIES)
+    except ApiError:
+        return False
+    return True
+
+
+def _definition() -> Object:
+    """The Operator's own CRD as far as it is used here: its group, names and scope, and any fields."""
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    return {
+        "metadata": {"name": "clusterpolicies.nvidia.com"},
+        "spec": {
+            "group": "nvidia.com",
+            "scope": "Cluster",
+            "names": {"plural": "clusterpolicies", "singular": "clusterpolicy", "kind": "ClusterPolicy"},
+            "versions": [version],
+        },
+    }
 
 
 def _daemon_set(operand: str, app: str, config_map: str) -> Object:

@@ -7,6 +7,7 @@ Everything that is played is here and in the modules that this one names:
 * device plugin and GPU feature discovery (`plugin.py`): alive on a node only while the pods of their real
   DaemonSets run there;
 * the Operator's labeller (`plugin.py`): an absent or blank `nvidia.com/mig.config` becomes all-disabled;
+* the Operator where ClusterPolicy names another ConfigMap (`operator.py`): mig-manager's pods mount that one;
 * the GPU (`gpus.py`, `fakenvml/`): instances, placement and refusals.
 
 mig-manager and mig-parted are the real ones (`mig_manager.py`).
@@ -23,13 +24,12 @@ from pathlib import Path
 
 import urllib3
 
+from tests.cluster import operator
 from tests.cluster.api import Api, ApiError, Mirror, Object
 from tests.cluster.gpus import Gpus
 from tests.cluster.kubelet import Kubelet, Projection
 from tests.cluster.mig_manager import MigManager
 from tests.cluster.plugin import Plugin, label_blank_node
-
-OPERATOR = "gpu-operator"
 
 
 @dataclass
@@ -76,7 +76,11 @@ class Played:
         watch = self._wake.set
         self._node_mirror = Mirror(api, "/api/v1/nodes", watch, self._stop)
         self._pods = Mirror(api, "/api/v1/pods", watch, self._stop)
-        self._config_maps = Mirror(api, f"/api/v1/namespaces/{OPERATOR}/configmaps", watch, self._stop)
+        self._config_maps = Mirror(
+            api, f"/api/v1/namespaces/{operator.NAMESPACE}/configmaps", watch, self._stop
+        )
+        self._policies = Mirror(api, operator.CLUSTER_POLICIES, watch, self._stop)
+        self._daemon_sets = Mirror(api, operator.DAEMON_SETS, watch, self._stop)
         self._thread = threading.Thread(target=self._run, name="played", daemon=True)
         self._thread.start()
 
@@ -113,6 +117,8 @@ class Played:
                 self._stop.wait(0.1)
 
     def _round(self) -> None:
+        policies, daemon_sets = self._policies.objects(), self._daemon_sets.objects()
+        self._attempt(operator.reconcile, self.api, policies, daemon_sets)
         pods: dict[str, list[Object]] = {}
         for pod in self._pods.objects():
             pods.setdefault(pod["spec"].get("nodeName", ""), []).append(pod)
@@ -123,7 +129,7 @@ class Played:
             self._attempt(self._kubelet.bury, name, pods[name])
 
     def _attempt(self, step: Callable[..., None], *arguments: object) -> None:
-        """One node's step: what the API server refuses, or an outage, is tried again in the next round."""
+        """One step: what the API server refuses, or an outage, is tried again in the next round."""
         try:
             step(*arguments)
         except (OSError, ApiError, urllib3.exceptions.HTTPError) as error:
@@ -170,7 +176,7 @@ def _running(pods: list[Object], app: str) -> Object | None:
     """The pod of one of the operator's DaemonSets that runs on a node."""
     for pod in pods:
         meta = pod["metadata"]
-        mine = meta["namespace"] == OPERATOR and meta.get("labels", {}).get("app") == app
+        mine = meta["namespace"] == operator.NAMESPACE and meta.get("labels", {}).get("app") == app
         if mine and pod["status"].get("phase") == "Running" and "deletionTimestamp" not in meta:
             return pod
     return None

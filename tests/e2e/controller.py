@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shlex
 import signal
+import subprocess
 import sys
 import urllib.error
 import urllib.request
@@ -116,11 +118,13 @@ def policy(cluster: Cluster, **spec: object) -> None:
 
 
 def configure(cluster: Cluster) -> None:
-    """What a user does once: make our ConfigMap, and let ClusterPolicy name it."""
-    from autoslicer.cli.main import main
-
-    assert main(["configs", "init", f"--kubeconfig={cluster.kubeconfig}"]) == 0
-    cluster.configure_operator()
+    """What a user does once: make our ConfigMap, and type the command that `configs init` prints."""
+    command = [sys.executable, "-m", "autoslicer", "configs", "init", f"--kubeconfig={cluster.kubeconfig}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    [switch] = [line for line in done.stderr.splitlines() if line.startswith("  kubectl ")]
+    cluster.kubectl(*shlex.split(switch)[1:])
+    cluster.wait_configured()
 
 
 def changes(cluster: Cluster) -> list[Object]:
