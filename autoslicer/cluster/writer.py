@@ -37,6 +37,10 @@ class PublishError(Exception):
     """The ConfigMap cannot take the configs; the message says why."""
 
 
+class UntouchableError(Exception):
+    """We have no right to annotate mig-manager's pods."""
+
+
 @dataclass(slots=True)
 class _Batch:
     """Configs that go into one ConfigMap in one write."""
@@ -60,6 +64,7 @@ class Writer:
             RefusedError: the API server refused one; `conflict` is set where a precondition did not hold.
             UnreachableError: it did not answer.
             PublishError: the ConfigMap cannot take the configs.
+            UntouchableError: a pod may not be annotated.
         """
         for action in actions:
             await self._one(action, now)
@@ -84,14 +89,20 @@ class Writer:
             case Publish():
                 await self._publish(action)
             case TouchPod():
-                body = {"metadata": {"annotations": {action.annotation: action.value}}}
-                self._cache.pods.observe(
-                    await self._client.patch(paths.pod(action.namespace, action.name), body)
-                )
+                await self._touch(action)
             case Report():
                 self._recorder.report(action)
             case PolicyStatus():
                 await self._policy_status(action, now)
+
+    async def _touch(self, action: TouchPod) -> None:
+        body = {"metadata": {"annotations": {action.annotation: action.value}}}
+        try:
+            self._cache.pods.observe(await self._client.patch(paths.pod(action.namespace, action.name), body))
+        except RefusedError as error:
+            if error.status != 403:
+                raise
+            raise UntouchableError(str(error)) from None
 
     async def _create(self, action: CreateChange) -> None:
         try:

@@ -7,6 +7,7 @@ import contextlib
 import random
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 
 import structlog
@@ -14,7 +15,7 @@ import structlog
 from autoslicer.cluster.cache import Cache, same_but_for_version
 from autoslicer.cluster.client import Client, RefusedError, UnreachableError
 from autoslicer.cluster.observer import UnreadableError, look
-from autoslicer.cluster.writer import PublishError, Writer
+from autoslicer.cluster.writer import PublishError, UntouchableError, Writer
 from autoslicer.core.actions import Action, WakeAt, WriteChangeStatus
 from autoslicer.core.phases import Phase, live, phase
 from autoslicer.core.plan import Verdict
@@ -79,6 +80,7 @@ class Executor:
     async def _carry_on(self, name: str) -> None:
         """Advance one change until it has ended; what goes wrong is tried again, ever more slowly."""
         sightings: tuple[float, ...] = ()
+        touchable = True
         pause, stale = FIRST_PAUSE, False
         poke = self._pokes[name]
         while (change := self._cache.changes.rows.get(name)) is not None and live(change):
@@ -87,7 +89,11 @@ class Executor:
                 await poke.wait()
                 continue
             try:
-                sightings, again = await self._step(change, sightings, stale)
+                sightings, again = await self._step(change, sightings, stale, touchable)
+            except UntouchableError as error:
+                log.warning("the kubelet's own time is waited for", change=name, error=str(error))
+                touchable = False
+                continue
             except (RefusedError, UnreachableError, UnreadableError, PublishError) as error:
                 if not (isinstance(error, RefusedError) and error.conflict):
                     log.warning("a step failed and is tried again", change=name, error=str(error))
@@ -104,7 +110,7 @@ class Executor:
             pause = min(pause * 2, LONGEST_PAUSE)
 
     async def _step(
-        self, change: ReconfigurationRow, sightings: tuple[float, ...], stale: bool
+        self, change: ReconfigurationRow, sightings: tuple[float, ...], stale: bool, touchable: bool
     ) -> tuple[tuple[float, ...], float | None]:
         """One observation and what follows from it.
 
@@ -115,16 +121,16 @@ class Executor:
         fresh = stale or needs_fresh(change, hold)
         snapshot = await look(self._client, self._cache, change) if fresh else self._cache.snapshot()
         now = time.time()
-        observation = Observation(snapshot, fresh, hold, sightings)
-        sightings = sight(sightings, change, observation, now)
-        seen = Observation(snapshot, fresh, hold, sightings)
+        seen = Observation(snapshot, fresh, hold, sightings, touchable)
+        seen = replace(seen, sightings=sight(sightings, change, seen, now))
+        sightings = seen.sightings
         status, actions = advance(change, seen, now, self._timing)
         await self._writer.carry_out(actions, now)
         if status == change.status:
             return sightings, _until(actions, now)
-        if status.phase != change.status.phase:
-            log.info("step", change=change.name, phase=status.phase, message=status.steps[-1].message)
         await self._writer.carry_out([WriteChangeStatus(change.name, change.resource_version, status)], now)
+        if len(status.steps) > len(change.status.steps):
+            log.info("step", change=change.name, phase=status.phase, message=status.steps[-1].message)
         return sightings, 0.0 if _moved(change.status, status) else _until(actions, now)
 
     def _ripe(self, change: ReconfigurationRow) -> bool:
@@ -167,4 +173,4 @@ def _until(actions: tuple[Action, ...], now: float) -> float | None:
 
 def _moved(old: ChangeStatus, new: ChangeStatus) -> bool:
     """A phase was entered: the next step may be due at once."""
-    return old.phase != new.phase
+    return len(new.steps) > len(old.steps)

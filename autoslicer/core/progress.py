@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from autoslicer.core import evidence, finishing, names, publishing, validation
-from autoslicer.core.actions import AddTaint, SetConfig, WakeAt
+from autoslicer.core.actions import Action, AddTaint, SetConfig, WakeAt
 from autoslicer.core.phases import BEFORE_LABEL, FINAL, Phase, phase
 from autoslicer.core.plan import Verdict
 from autoslicer.core.policy import Mode
@@ -73,12 +73,14 @@ class Observation:
         hold: why a Waiting change may not start yet (approval, suspension, budget, cooldown); None when it
             may.
         sightings: times of reads since the taint that found every GPU of the change idle; see `sight`.
+        touchable: mig-manager's pods may be annotated, so that the kubelet looks at their files at once.
     """
 
     snapshot: Snapshot
     fresh: bool
     hold: Verdict | None = None
     sightings: tuple[float, ...] = ()
+    touchable: bool = True
 
 
 def needs_fresh(change: ReconfigurationRow, hold: Verdict | None) -> bool:
@@ -135,8 +137,8 @@ def _waiting(
     if refusal is not None:
         return end(change, node, now, Phase.CANCELLED, refusal)
     if (hold := seen.hold) is not None:
-        held = with_condition(change.status, SUCCEEDED, "Unknown", hold.reason, hold.message, now)
-        return held, ()
+        held = replace(change.status, phase=Phase.WAITING)
+        return with_condition(held, SUCCEEDED, "Unknown", hold.reason, hold.message, now), ()
     return enter(change, Phase.VALIDATED, now, TAINT_SECONDS, "the plan still holds"), ()
 
 
@@ -149,7 +151,7 @@ def _validated(
         allowed = DRAIN_SECONDS + timing.idle_confirm
         return enter(change, Phase.TAINTED, now, allowed, f"{names.TAINT} keeps pods away"), ()
     taint = AddTaint(node.name, node.resource_version, taint_value(change))
-    ahead = publishing.outstanding(change, seen.snapshot, now)
+    ahead = publishing.outstanding(change, seen.snapshot, now, touchable=seen.touchable)
     return change.status, (taint, *ahead, WakeAt(deadline(change)))
 
 
@@ -168,9 +170,10 @@ def _tainted_step(
 def _drained(
     change: ReconfigurationRow, node: NodeRow, seen: Observation, now: float, timing: Timing
 ) -> Result:
+    change = publishing.noted(change, seen.snapshot, now, touchable=seen.touchable)
     if (undone := _undone(change, node, seen, now)) is not None:
         return undone
-    if awaited := publishing.awaited(change, seen.snapshot, now, timing.publish_settle):
+    if awaited := _awaited(change, seen, now, timing):
         return change.status, (*awaited, WakeAt(deadline(change)))
     allowed = LABEL_SECONDS + timing.publish_settle
     return enter(change, Phase.PUBLISHED, now, allowed, f"mig-manager can read {change.target}"), ()
@@ -179,6 +182,7 @@ def _drained(
 def _published(
     change: ReconfigurationRow, node: NodeRow, seen: Observation, now: float, timing: Timing
 ) -> Result:
+    change = publishing.noted(change, seen.snapshot, now, touchable=seen.touchable)
     if change.target in (evidence.config(node), node.annotations.get(names.APPLIED_CONFIG)):
         # the annotation comes with the label, which somebody may have replaced since
         message = f"the label was set to {change.target}"
@@ -190,10 +194,15 @@ def _published(
         return entered, (event(change, "Warning", alarm),)
     if (undone := _undone(change, node, seen, now)) is not None:
         return undone
-    if awaited := publishing.awaited(change, seen.snapshot, now, timing.publish_settle):
+    if awaited := _awaited(change, seen, now, timing):
         return change.status, (*awaited, WakeAt(deadline(change)))
     label = SetConfig(node.name, node.resource_version, change.target)
     return change.status, (label, WakeAt(deadline(change)))
+
+
+def _awaited(change: ReconfigurationRow, seen: Observation, now: float, timing: Timing) -> tuple[Action, ...]:
+    settle = timing.publish_settle
+    return publishing.awaited(change, seen.snapshot, now, settle, touchable=seen.touchable)
 
 
 _Step = Callable[[ReconfigurationRow, NodeRow, Observation, float, Timing], Result]

@@ -15,7 +15,7 @@ from autoslicer.cluster.cache import Cache
 from autoslicer.cluster.client import Client, Object, RefusedError
 from autoslicer.cluster.connection import connect
 from autoslicer.cluster.events import Recorder
-from autoslicer.cluster.writer import CONFIG_MAP_LIMIT, PublishError, Writer
+from autoslicer.cluster.writer import CONFIG_MAP_LIMIT, PublishError, UntouchableError, Writer
 from autoslicer.core import configs, reading
 from autoslicer.core.actions import (
     Action,
@@ -295,6 +295,13 @@ async def test_no_other_map_can_be_written(cluster: Cluster, writer: Writer) -> 
     """The rights of the manifests cover our ConfigMap and not the operator's own."""
     with pytest.raises(RefusedError, match="forbidden"):
         await _do(writer, Publish("gpu-operator", "default-mig-parted-config", {NAME: SEVEN}))
+
+
+async def test_a_pod_elsewhere_may_not_be_touched(cluster: Cluster, writer: Writer) -> None:
+    """The right to annotate pods ends with the operator's namespace; a refusal is told apart from others."""
+    cluster.pod("infer")
+    with pytest.raises(UntouchableError, match="forbidden"):
+        await _do(writer, TouchPod(cluster.namespace, "infer", "autoslicer.dev/published", "a@b"))
 
 
 async def test_a_pod_is_touched_by_one_annotation(cluster: Cluster, writer: Writer) -> None:

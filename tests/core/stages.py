@@ -57,6 +57,7 @@ class Stage:
         fresh: the observation was read anew.
         sightings: of idleness, since the taint.
         timing: of the steps.
+        touchable: mig-manager's pod may be annotated.
     """
 
     objects: Mapping[str, Builder]
@@ -65,6 +66,7 @@ class Stage:
     fresh: bool = True
     sightings: tuple[float, ...] = ()
     timing: Timing = field(default_factory=Timing)
+    touchable: bool = True
 
     def put(self, **objects: Builder) -> Stage:
         """With these objects added, or in the place of others."""
@@ -97,7 +99,7 @@ class Stage:
     @property
     def observation(self) -> Observation:
         """What is known."""
-        return Observation(self.snapshot, self.fresh, self.hold, self.sightings)
+        return Observation(self.snapshot, self.fresh, self.hold, self.sightings, self.touchable)
 
     def look(self) -> Result:
         """What `advance` makes of it."""

@@ -231,6 +231,25 @@ def test_another_mig_manager_pod_is_touched_too(phase: Phase) -> None:
     assert acts(garbled.look()[1]) == acts(actions)
 
 
+def test_without_the_right_to_touch_the_kubelet_is_given_its_time() -> None:
+    """Ninety seconds from when the ConfigMap is seen with the config; a reset starts them anew."""
+    bare = stage(Phase.DRAINED).objects["mig_manager"]
+    here = replace(stage(Phase.PUBLISHED).put(change=stage(Phase.DRAINED).objects["change"]), touchable=False)
+    here = here.put(mig_manager=bare)
+    status, actions = here.look()
+    assert (status.phase, acts(actions), wakes(actions)[0]) == ("Drained", (), NOON + 90)
+    later = here.vary("change", lambda made: made.put("status", documents.change_status(status)))
+    later = later.vary("change", lambda made: made.set("status.deadline", rfc3339(NOON + 125)))
+    assert later.at(NOON + 89).look()[0].phase == "Drained"
+    assert later.at(NOON + 90).look()[0].phase == "Published"
+    assert [type(action) for action in acts(replace(later, touchable=True).at(NOON + 90).look()[1])] == [
+        TouchPod
+    ]
+    reset = later.put(config_map=stage(Phase.DRAINED).objects["config_map"]).at(NOON + 90)
+    status, actions = reset.look()
+    assert (status.phase, [type(action) for action in acts(actions)]) == ("Drained", [Publish])
+
+
 def test_the_label_is_set_once_all_is_ready() -> None:
     """Published labels the node, under the version that was looked at."""
     status, actions = stage(Phase.PUBLISHED).look()
@@ -309,7 +328,7 @@ def test_a_disturbance_takes_the_sightings_away(disturb: Callable[[Stage], Stage
 def test_a_hold_is_told_and_nothing_else() -> None:
     """The condition names the hold; without it the change goes on."""
     status, actions = replace(stage(Phase.WAITING), hold=HELD).look()
-    assert (status.phase, status.steps, actions) == ("", (), ())
+    assert (status.phase, status.steps, actions) == ("Waiting", (), ())
     found = succeeded(status)
     assert (found.status, found.reason, found.message) == ("Unknown", "BudgetExhausted", HELD.message)
     assert stage(Phase.WAITING).look()[0].phase == "Validated"
@@ -343,7 +362,7 @@ def test_a_recommendation_is_planned_anew_in_mode_auto() -> None:
     )
     assert ending(unapproved.look()[0]) == ("Cancelled", "False", "Superseded")
     recommended = unapproved.vary("policy", lambda policy: policy.set("spec.mode", "Recommend"))
-    assert recommended.look()[0].phase == ""
+    assert recommended.look()[0].phase == "Waiting"
     approved = stage(Phase.WAITING).vary("policy", lambda policy: policy.set("spec.mode", "Recommend"))
     assert approved.look()[0].phase == "Validated"
 

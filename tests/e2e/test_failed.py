@@ -65,6 +65,28 @@ def test_slices_that_do_not_come_back_quarantine_the_node(cluster: Cluster, cont
     assert cluster.taints("gpu-a") == []
 
 
+def test_without_the_right_to_touch_a_pod_the_kubelet_is_waited_for(
+    cluster: Cluster, controller: Controller
+) -> None:
+    """Where an administrator took that right away, the config is published and no label set in a hurry."""
+    cluster.gpu_node("gpu-a")
+    configure(cluster)
+    role = "/apis/rbac.authorization.k8s.io/v1/namespaces/gpu-operator/roles/autoslicer"
+    rules = cluster.api.get(role)["rules"]
+    cluster.api.patch(role, {"rules": [rule for rule in rules if rule["resources"] != ["pods"]]})
+    policy(cluster)
+    controller.start()
+    cluster.pod("infer", {"1g.10gb": 1})
+    until(
+        lambda: "Published" in [c["type"] for m in changes(cluster) for c in _conditions(m)],
+        30,
+        cluster.describe,
+    )
+    cluster.watch_for(lambda: phases(changes(cluster)[0])[-1] == "Drained", 8)
+    assert cluster.labels("gpu-a")["nvidia.com/mig.config"] == "all-7g.80gb"
+    cluster.api.patch(role, {"rules": rules})
+
+
 def test_a_stray_taint_is_swept(cluster: Cluster, controller: Controller) -> None:
     """A taint of ours with no live change behind it goes, whatever else the node is tainted with."""
     taint = {"key": "autoslicer.dev/reshaping", "value": "7", "effect": "NoSchedule"}
@@ -101,6 +123,11 @@ def test_a_human_s_label_is_respected(cluster: Cluster, controller: Controller) 
 def _ended(cluster: Cluster) -> bool:
     found = changes(cluster)
     return bool(found) and phases(found[0])[-1:] in (["Quarantined"], ["RolledBack"], ["Cancelled"], ["Done"])
+
+
+def _conditions(change: Object) -> list[Object]:
+    found: list[Object] = change.get("status", {}).get("conditions", [])
+    return found
 
 
 def _reason(change: Object) -> str:
