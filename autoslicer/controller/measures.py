@@ -15,7 +15,7 @@ from autoslicer.observability.metrics import (
     NODE_STATES,
     SLICE_STATES,
     STEPS,
-    UNSERVED_REASONS,
+    UNFULFILLED_REASONS,
     Metrics,
     profile_label,
 )
@@ -77,13 +77,13 @@ def _demand(metrics: Metrics, snapshot: Snapshot, decision: Decision) -> None:
             lacking.update({profile_label(profile): count for profile, count in wanted.items()})
     unserved: Counter[tuple[str, Reason]] = Counter(
         (profile_label(min(slices(snapshot.pods[verdict.name].requests))), verdict.reason)
-        for verdict in decision.plan.unserved
+        for verdict in (*decision.plan.unserved, *decision.withheld)
     )
     for metric, counts in ((metrics.pending_pods, pending), (metrics.lacking_slices, lacking)):
         for profile in metrics.profiles:
             metric.labels(profile).set(counts[profile])
     for profile in metrics.profiles:
-        for reason in UNSERVED_REASONS:
+        for reason in UNFULFILLED_REASONS:
             metrics.requests_unfulfilled.labels(profile, reason).set(unserved[profile, reason])
 
 

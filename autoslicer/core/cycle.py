@@ -29,6 +29,7 @@ class Decision:
         plan: the whole plan, whether or not it may be carried out now.
         actions: what to do, in order.
         holds: for each Waiting change that may not start, why; a Waiting change that is not here may.
+        withheld: for each pod that a change could serve which may not start, why; sorted by pod.
         demand: the keys of the pods that wait for slices.
         wake: when the next cycle must run although nothing changed (seconds since the epoch); None for never.
     """
@@ -36,6 +37,7 @@ class Decision:
     plan: Plan
     actions: tuple[Action, ...]
     holds: Mapping[str, Verdict]
+    withheld: tuple[Verdict, ...]
     demand: frozenset[str]
     wake: float | None
 
@@ -66,18 +68,19 @@ def decide(
     gates = Gates(snapshot, policies, {name: len(nodes) for name, nodes in governed.items()}, now)
     holds = dict(_holds(snapshot, gates))
     created, blocked = _create(snapshot, policies, plan, gates, now)
+    withheld = tuple(sorted((*blocked, *_held_pods(snapshot, holds)), key=lambda verdict: verdict.name))
     # 3. what earlier lives of the controller left behind, and what users are told
     actions: tuple[Action, ...] = (
         *_sweep(snapshot),
         *created,
         *_forget(snapshot),
-        *_told(snapshot, plan, blocked, holds),
+        *_told(snapshot, plan, withheld),
         *standings(snapshot, policies, plan, outcome.demand, now),
     )
     wakes = [
         at for at in (outcome.wake, *_rests(snapshot, governed, policies)) if at is not None and at > now
     ]
-    return Decision(plan, actions, holds, outcome.demand, min(wakes, default=None)), prepared
+    return Decision(plan, actions, holds, withheld, outcome.demand, min(wakes, default=None)), prepared
 
 
 def _holds(snapshot: Snapshot, gates: Gates) -> Iterator[tuple[str, Verdict]]:
@@ -153,17 +156,18 @@ def _forget(snapshot: Snapshot) -> Iterator[DeleteChange]:
         yield from (DeleteChange(change.name, change.uid) for change in ended[:-KEPT_CHANGES])
 
 
-def _told(
-    snapshot: Snapshot, plan: Plan, blocked: Iterable[Verdict], holds: Mapping[str, Verdict]
-) -> Iterator[Report]:
+def _held_pods(snapshot: Snapshot, holds: Mapping[str, Verdict]) -> Iterator[Verdict]:
+    for name, held in holds.items():
+        for pod in validation.pending(snapshot.changes[name], snapshot):
+            yield Verdict(pod.key, held.reason, held.message)
+
+
+def _told(snapshot: Snapshot, plan: Plan, withheld: Iterable[Verdict]) -> Iterator[Report]:
     """What the waiting pods are told: why nothing can serve them, or why what could does not start."""
     for verdict in plan.unserved:
         yield _report(snapshot, "Warning", verdict)
-    for verdict in blocked:
+    for verdict in withheld:
         yield _report(snapshot, "Normal", verdict)
-    for name, held in holds.items():
-        for pod in validation.pending(snapshot.changes[name], snapshot):
-            yield _report(snapshot, "Normal", Verdict(pod.key, held.reason, held.message))
 
 
 def _report(snapshot: Snapshot, kind: str, verdict: Verdict) -> Report:

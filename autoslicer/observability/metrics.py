@@ -27,7 +27,7 @@ KINDS = ("Node", "Pod", "MigReconfiguration", "MigNode", "ResourceSlice", "Confi
 RELIST_CAUSES = ("start", "expired", "refused", "unreachable")
 REQUESTS = {"get": "200", "watch": "200", "create": "201", "update": "200", "patch": "200", "delete": "200"}
 """every verb, with the code of its success"""
-UNSERVED_REASONS = (
+UNFULFILLED_REASONS = (
     Reason.UnknownPredicate,
     Reason.NoFeasibleLayout,
     Reason.OutOfCapacity,
@@ -36,8 +36,13 @@ UNSERVED_REASONS = (
     Reason.NodeAffinityMismatch,
     Reason.PolicyForbids,
     Reason.BelowMinBenefit,
+    Reason.NotGoverned,
+    Reason.Cooldown,
+    Reason.BudgetExhausted,
+    Reason.Suspended,
+    Reason.AwaitingApproval,
 )
-"""why a plan leaves a pod unserved"""
+"""why a plan leaves a pod unserved, or why the change that would serve it does not start"""
 STEPS = tuple(phase for phase in Phase if phase not in (Phase.WAITING, Phase.ROLLING_BACK, Phase.ROLLED_BACK))
 _WAITS = (1, 5, 10, 20, 30, 45, 60, 90, 120, 180, 300, 600, 1200, 1800, 3600, 7200, 14400, 43200, 86400)
 _SHORT = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
@@ -106,7 +111,7 @@ class Metrics:
             self.lacking_slices.labels(profile)
             for by in By:
                 self.requests_fulfilled.labels(profile, by)
-            for reason in UNSERVED_REASONS:
+            for reason in UNFULFILLED_REASONS:
                 self.requests_unfulfilled.labels(profile, reason)
             for state in SLICE_STATES:
                 self.slices.labels(profile, state)

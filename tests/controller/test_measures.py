@@ -95,6 +95,19 @@ def test_a_refused_node_is_told_with_its_reason() -> None:
     assert seen("requests_unfulfilled", profile="1g.10gb", reason="OutOfCapacity") == 1
 
 
+@pytest.mark.parametrize("waits", [False, True])
+def test_a_pod_whose_change_may_not_start_is_unfulfilled(waits: bool) -> None:
+    """Under the reason of the hold: a closed budget before there is a change, a missing approval after."""
+    wanting = pod("ns/p").wants({"1g.10gb": 1})
+    closed = policy().put("spec", {"mode": "Auto", "disruption": {"budgets": [{"nodes": "0"}]}})
+    asked = change("gpu-a", [{"7g.80gb": 1}] * 2, [{"1g.10gb": 7}, {"7g.80gb": 1}], serves=["ns/p"])
+    held = [GPUS, policy(), asked.set("spec.approved", False)] if waits else [GPUS, closed]
+    seen = Seen([*held, config_map(DEFAULTS), mig_manager("gpu-a"), wanting])
+    reason = "AwaitingApproval" if waits else "BudgetExhausted"
+    assert seen("requests_unfulfilled", profile="1g.10gb", reason=reason) == 1
+    assert seen("pending_pods", profile="1g.10gb") == 1
+
+
 PHASES = ("Validated", "Tainted", "Drained", "Published", "Labelled", "Applied", "Verified", "Done")
 
 

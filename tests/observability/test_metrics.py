@@ -7,7 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from autoslicer import __version__
 from autoslicer.core.reasons import Reason
-from autoslicer.observability.metrics import OTHER, PROFILES, UNSERVED_REASONS, Metrics, profile_label
+from autoslicer.observability.metrics import OTHER, PROFILES, UNFULFILLED_REASONS, Metrics, profile_label
 
 EXPOSED = {
     "requests_fulfilled_total": ("counter", ("profile", "by")),
@@ -37,7 +37,7 @@ VALUES = {
     ("slices", "state"): {"used", "free"},
     ("reshapes_total", "result"): {"Done", "Cancelled", "Quarantined", "RolledBack"},
     ("refusals_total", "reason"): {str(reason) for reason in Reason},
-    ("requests_unfulfilled", "reason"): {str(reason) for reason in UNSERVED_REASONS},
+    ("requests_unfulfilled", "reason"): {str(reason) for reason in UNFULFILLED_REASONS},
     ("plans_total", "status"): {"Optimal", "Feasible", "Fallback"},
     ("nodes", "state"): {"governed", "reshaping", "refused"},
     ("cycle_duration_seconds", "phase"): {"snapshot", "decide", "act"},
