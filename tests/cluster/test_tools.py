@@ -35,7 +35,7 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A PATH of one directory, with the programs that the test cluster needs and a shell."""
     directory = tmp_path / "programs"
     directory.mkdir()
-    for name in (*tools.DEBIAN, "bash", "sleep"):
+    for name in (*tools.DEBIAN, "bash", "sleep", "true"):
         (directory / name).symlink_to(shutil.which(name) or name)
     # gcc finds the programs that it runs beside itself or by PATH
     for name in ("as", "ld"):
@@ -114,6 +114,15 @@ def test_a_missing_program_names_its_package(programs: Path, program: str, packa
     with pytest.raises(toolchain.ToolError) as error:
         tools.build()
     assert str(error.value) == f"the test cluster needs {program}; install it with: apt-get install {package}"
+
+
+def test_a_machine_without_mount_namespaces_is_told_so(programs: Path) -> None:
+    """Where the kernel refuses one, a sentence says what would do; no test fails in the dark later."""
+    (programs / "unshare").unlink()
+    (programs / "unshare").write_text("#!/bin/bash\nexit 1\n")
+    (programs / "unshare").chmod(0o755)
+    with pytest.raises(toolchain.ToolError, match=r"^the test cluster needs mount namespaces: run it as"):
+        tools.build()
 
 
 def test_another_go_mod_is_another_directory(

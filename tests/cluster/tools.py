@@ -123,6 +123,7 @@ def build() -> None:
     """
     for program, package in DEBIAN.items():
         require(program, package)
+    require_mount_namespaces()
     go = toolchain.go(install=True)
     _build_library()
     for group in GROUPS:
@@ -137,6 +138,20 @@ def require(program: str, package: str) -> None:
     """
     if shutil.which(program) is None:
         raise ToolError(f"the test cluster needs {program}; install it with: apt-get install {package}")
+
+
+def require_mount_namespaces() -> None:
+    """Make sure that mig-parted can be given the /proc and /sys of a played node (see `parted.py`).
+
+    Raises:
+        ToolError: this user may not make a mount namespace.
+    """
+    flags = "-m" if os.getuid() == 0 else "-Urm"
+    if subprocess.run(["unshare", flags, "true"], capture_output=True).returncode:
+        raise ToolError(
+            "the test cluster needs mount namespaces: run it as root with CAP_SYS_ADMIN, or as a user where "
+            "unprivileged user namespaces are allowed"
+        )
 
 
 def _environment(group: Group) -> dict[str, str]:
