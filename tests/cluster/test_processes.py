@@ -31,13 +31,19 @@ def runs(pid: int) -> bool:
         return False
 
 
+def command_of(pid: int) -> str:
+    """The name of the program that the process runs."""
+    return Path(f"/proc/{pid}/comm").read_text().strip()
+
+
 def test_a_server_dies_with_a_killed_test_run(tmp_path: Path) -> None:
     """SIGKILL of the process that started a server ends the server too."""
     command = [sys.executable, "-c", PARENT, str(tmp_path / "log")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as parent:
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())
-        assert runs(pid)
+        # from then on the kernel knows whose death is to end it
+        until(lambda: command_of(pid) == "sleep", 5, lambda: f"{pid} runs {command_of(pid)}", every=0.01)
         parent.kill()
     until(lambda: not runs(pid), 5, lambda: f"{pid} runs on", every=0.01)
 
