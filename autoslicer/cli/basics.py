@@ -9,6 +9,7 @@ import typer
 
 from autoslicer import __version__
 from autoslicer.cli import output
+from autoslicer.cli.failures import ExitCode
 from autoslicer.cli.output import DataFormat
 from autoslicer.core.names import API_VERSION
 
@@ -25,7 +26,13 @@ def version(
 ) -> None:
     """Print the versions of autoslicer, of its API and of Python."""
     if form is None:
-        output.write(f"autoslicer {__version__}\n")
+        version_line()
         return
     versions = {"version": __version__, "apiVersion": API_VERSION, "python": platform.python_version()}
     output.data(versions, form)
+
+
+def version_line() -> int:
+    """What `autoslicer version` prints without options, and its exit code."""
+    output.write(f"autoslicer {__version__}\n")
+    return ExitCode.OK

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +11,8 @@ import typer
 from autoslicer.cli.failures import BadInputError, CommandError, UnreachableError
 
 if TYPE_CHECKING:
+    import asyncio
+
     from autoslicer.cluster.client import Client, Object
 
 KubeconfigOption = Annotated[
@@ -88,6 +89,8 @@ def session(kubeconfig: str, context: str) -> Iterator[Session]:
         BadInputError: the named kubeconfig or context is not there.
         UnreachableError: nothing was named and no cluster is found.
     """
+    import asyncio
+
     from autoslicer.cluster import client, connection
 
     with asyncio.Runner() as runner:

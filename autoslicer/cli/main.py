@@ -2,37 +2,59 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import typer
 
-from autoslicer.cli import basics, changes, configs, plan, profiles, run, snapshot
+from autoslicer.cli import basics
 from autoslicer.cli.failures import ClosedPipeError, CommandError, ExitCode
 
-app = typer.Typer(
-    help="Scheduler-aware autoscaling of NVIDIA MIG layouts for Kubernetes.",
-    context_settings={"help_option_names": ["-h", "--help"]},
-    rich_markup_mode="markdown",
-    pretty_exceptions_enable=False,
-)
-app.command()(plan.plan)
-app.command()(snapshot.snapshot)
-app.command()(profiles.profiles)
-app.command()(basics.crds)
-app.add_typer(configs.configs, name="configs")
-app.command()(changes.approve)
-app.command()(changes.adopt)
-app.command()(run.run)
-app.command()(basics.version)
+COMMANDS = {
+    "plan": "plan",
+    "snapshot": "snapshot",
+    "profiles": "profiles",
+    "crds": "basics",
+    "configs": "configs",
+    "approve": "changes",
+    "adopt": "changes",
+    "run": "run",
+    "version": "basics",
+}
+"""the module of each command, in the order of the help"""
+
+
+def app(only: str = "") -> typer.Typer:
+    """The commands, or only the one of a name: typer takes longest to prepare what is not asked for."""
+    made = typer.Typer(
+        help="Scheduler-aware autoscaling of NVIDIA MIG layouts for Kubernetes.",
+        context_settings={"help_option_names": ["-h", "--help"]},
+        rich_markup_mode="markdown",
+        pretty_exceptions_enable=False,
+    )
+    made.callback()(_nothing)
+    for name in [only] if only in COMMANDS else COMMANDS:
+        command = getattr(importlib.import_module(f"autoslicer.cli.{COMMANDS[name]}"), name)
+        if isinstance(command, typer.Typer):
+            made.add_typer(command, name=name)
+        else:
+            made.command()(command)
+    return made
+
+
+def _nothing() -> None:
+    """A callback keeps commands apart even where there is only one."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Return the exit code of one command line, the process's own by default; mistakes become sentences."""
     given = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
-    command = typer.main.get_command(app)
     try:
+        if given == ["version"]:  # at once: typer spends twice its own time on options, of which it has none
+            return basics.version_line()
+        command = typer.main.get_command(app(only=given[0]))
         result = command.main(given, prog_name=_program(), standalone_mode=False)
     except ClosedPipeError as closed:
         return closed.code

@@ -11,8 +11,6 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from autoslicer.cli.failures import ClosedPipeError
 
 if TYPE_CHECKING:
@@ -65,7 +63,9 @@ def write(text: str) -> None:
 def data(document: Mapping[str, Any], form: str) -> None:
     """Write a document to stdout as JSON or YAML, keys in the order they have."""
     if form == Format.YAML:
-        write(yaml.dump(document, None, _Dumper, sort_keys=False, allow_unicode=True, width=UNWRAPPED))
+        from autoslicer.cli.yaml_text import written
+
+        write(written(document, UNWRAPPED))
     else:
         write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
 
@@ -87,17 +87,3 @@ def drawn(draw: Callable[[Console], None]) -> None:
     )
     draw(console)
     write(re.sub(r"[ ]+$", "", buffer.getvalue(), flags=re.MULTILINE))
-
-
-class _Dumper(yaml.CSafeDumper):
-    """YAML for reading: what is repeated is written out again, and a text of several lines keeps them."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
-
-
-def _text(dumper: _Dumper, value: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
-
-
-_Dumper.add_representer(str, _text)

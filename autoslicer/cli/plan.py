@@ -57,7 +57,7 @@ def plan(
 
     at = _time(now)
     given = from_file(policy) if policy else None
-    snapshot = _read(filename) if filename else _collected(kubeconfig, context)
+    snapshot = documents.read_snapshot(filename) if filename else _collected(kubeconfig, context)
     _tell(snapshot)
     policies = given if given is not None else _policies(snapshot)
     if sys.stderr.isatty():
@@ -81,16 +81,6 @@ def _time(now: str) -> float | None:
         return seconds(now) if now else None
     except ValueError as error:
         raise BadInputError(f"--now: {error}") from None
-
-
-def _read(filename: str) -> Snapshot:
-    from autoslicer.core.snapshot import read
-
-    document = documents.read(filename)
-    try:
-        return read(document)
-    except ValueError as error:
-        raise BadInputError(f"{documents.called(filename)}: {error}") from None
 
 
 def _collected(kubeconfig: str, context: str) -> Snapshot:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
-from solver.problem import Counts
+if TYPE_CHECKING:
+    from solver.problem import Counts
 
 
 def layout(counts: Counts | None) -> str:

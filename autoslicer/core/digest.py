@@ -28,8 +28,10 @@ def digest(snapshot: Snapshot) -> str:
     Pods that have ended and ConfigMaps that are not mig-parted's hold nothing, and of a change only its phase
     counts.
     """
-    content = json.dumps(list(_objects(snapshot)), separators=(",", ":"), default=str)
-    return f"sha256:{hashlib.sha256(content.encode()).hexdigest()}"
+    found = hashlib.sha256()
+    for content in _objects(snapshot):
+        found.update(json.dumps(content, separators=(",", ":"), default=str).encode())
+    return f"sha256:{found.hexdigest()}"
 
 
 def _objects(snapshot: Snapshot) -> Iterator[object]:

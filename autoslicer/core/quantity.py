@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from fractions import Fraction
+from functools import lru_cache
 
 LIMIT = 2**63 - 1
 """Kubernetes caps every quantity at this (apimachinery, `resource.Quantity`)"""
@@ -17,6 +18,7 @@ _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "
 _LONGEST = 64
 
 
+@lru_cache(maxsize=8192, typed=True)
 def parse(resource: str, value: str | int | float) -> int:
     """The amount of a resource, rounded up: cpu in thousandths of a core, everything else in its base unit.
 

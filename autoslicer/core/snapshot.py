@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from autoslicer.core import times
 from autoslicer.core.fields import Fields, kind_of
+from autoslicer.core.newest import newest
 from autoslicer.core.phases import number
 from autoslicer.core.policy import Policy
 from autoslicer.core.reading import READERS, Row
@@ -130,54 +130,105 @@ def _of(found: Mapping[type, Mapping[str, Row]], kind: type[_Kind]) -> dict[str,
     return {name: row for name, row in sorted(found.get(kind, {}).items()) if isinstance(row, kind)}
 
 
+class NoListError(ValueError):
+    """What was given is no Kubernetes List."""
+
+
 def read(document: object) -> Snapshot:
     """The snapshot in a parsed Kubernetes List, as `kubectl get nodes,pods -A -o json` prints it.
 
     Objects of other kinds are counted, malformed ones skipped; neither stops the rest.
 
     Raises:
-        ValueError: the document is no List.
+        NoListError: the document is no List.
     """
-    rows: list[Row] = []
-    ignored: Counter[str] = Counter()
-    skipped: list[str] = []
-    obscured: dict[str, str] = {}
-    newest = 0.0
-    for kind, group, item in _items(document):
-        newest = max(newest, _newest(item))
-        if _GROUPS.get(kind) != group:
-            ignored[kind or "without a kind"] += 1
-            continue
-        try:
-            rows.append(READERS[kind](item))
-        except ValueError as error:
-            skipped.append(str(error))
-            if node := node_named(item):
-                obscured[node] = str(error)
-    return assemble(rows, ignored=ignored, skipped=skipped, obscured=obscured, newest=newest)
-
-
-def _items(document: object) -> Iterator[tuple[str, str, object]]:
-    """(kind, API group, object) of each item; those of a typed list such as NodeList take theirs from it."""
     if not isinstance(document, dict):
-        raise ValueError(f"a snapshot must be a Kubernetes List, not {kind_of(document)}")
-    top = Fields("the snapshot", "", document)
-    listed = top.text("kind")
+        raise NoListError(f"a snapshot must be a Kubernetes List, not {kind_of(document)}")
+    return read_members(document.items())
+
+
+def read_members(members: Iterable[tuple[str, object]]) -> Snapshot:
+    """As `read`, from the members of the List in any order; `items` may be an iterator that is read once.
+
+    An item is let go as soon as its row is made, unless it takes its kind from a List whose own comes later.
+
+    Raises:
+        NoListError: the document is no List.
+    """
+    found = _Rows()
+    top: dict[str, object] = {}
+    heirs: list[object] = []
+    for key, value in members:
+        top[key] = value
+        if key == "items":  # of two members with one key the last one counts
+            found, heirs = _Rows(), []
+            for item in value if isinstance(value, list | Iterator) else ():
+                if {"kind", "apiVersion"} <= top.keys() or _tells_kind(item):
+                    found.add(item, top)
+                else:
+                    heirs.append(item)
+    _require_list(top)
+    for item in heirs:
+        found.add(item, top)
+    return found.snapshot()
+
+
+def _require_list(top: Mapping[str, object]) -> None:
+    fields = Fields("the snapshot", "", top)
+    try:
+        listed, _ = fields.text("kind"), fields.text("apiVersion")
+    except ValueError as error:
+        raise NoListError(str(error)) from None
     if not listed.endswith("List"):
         what = repr(listed[:64]) if listed else "an object without a kind"
-        raise ValueError(f"a snapshot must be a Kubernetes List, not {what}")
-    items = document.get("items")
-    if "items" not in document or not isinstance(items, list | None):
-        raise ValueError("the snapshot: items must be a list")
-    for item in items or ():
-        kind, version = listed.removesuffix("List"), top.text("apiVersion")
-        if isinstance(item, dict):
-            own = (item.get("kind"), item.get("apiVersion"))
-            kind, version = (
-                str(mine or inherited) for mine, inherited in zip(own, (kind, version), strict=True)
-            )
-        group, slash, _ = version.partition("/")
-        yield kind[:64], group if slash else "", item
+        raise NoListError(f"a snapshot must be a Kubernetes List, not {what}")
+    if "items" not in top or not isinstance(top["items"], list | Iterator | None):
+        raise NoListError("the snapshot: items must be a list")
+
+
+class _Rows:
+    """What has been read of a List so far."""
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+        self.ignored: Counter[str] = Counter()
+        self.skipped: list[str] = []
+        self.obscured: dict[str, str] = {}
+        self.newest = 0.0
+
+    def add(self, item: object, top: Mapping[str, object]) -> None:
+        """Take over one item of a List with these members."""
+        self.newest = max(self.newest, newest(item))
+        kind, group = _kind_and_group(item, top)
+        if _GROUPS.get(kind) != group:
+            self.ignored[kind or "without a kind"] += 1
+            return
+        try:
+            self.rows.append(READERS[kind](item))
+        except ValueError as error:
+            self.skipped.append(str(error))
+            if node := node_named(item):
+                self.obscured[node] = str(error)
+
+    def snapshot(self) -> Snapshot:
+        """All of it."""
+        return assemble(
+            self.rows, ignored=self.ignored, skipped=self.skipped, obscured=self.obscured, newest=self.newest
+        )
+
+
+def _tells_kind(item: object) -> bool:
+    """Its List need not be asked."""
+    return not isinstance(item, dict) or bool(item.get("kind") and item.get("apiVersion"))
+
+
+def _kind_and_group(item: object, top: Mapping[str, object]) -> tuple[str, str]:
+    """Kind and API group of an item; those of a typed list such as NodeList take theirs from it."""
+    kind, version = str(top.get("kind") or "").removesuffix("List"), str(top.get("apiVersion") or "")
+    if isinstance(item, dict):
+        kind, version = str(item.get("kind") or kind), str(item.get("apiVersion") or version)
+    group, slash, _ = version.partition("/")
+    return kind[:64], group if slash else ""
 
 
 def node_named(obj: object) -> str:
@@ -189,34 +240,3 @@ def node_named(obj: object) -> str:
         node = spec.get("nodeName", spec.get("node"))
         node = node.get("name") if isinstance(node, dict) else node
     return node if isinstance(node, str) else ""
-
-
-def _newest(item: object) -> float:
-    """The newest timestamp of an object; deadlines and times of deletion lie ahead and do not count."""
-    return max((at for text in _timestamps(item) if (at := _seconds(text)) is not None), default=0.0)
-
-
-def _timestamps(item: object) -> Iterator[object]:
-    parts = item if isinstance(item, dict) else {}
-    metadata, status = parts.get("metadata"), parts.get("status")
-    if isinstance(metadata, dict):
-        yield metadata.get("creationTimestamp")
-        yield from _each(metadata.get("managedFields"), "time")
-    if isinstance(status, dict):
-        yield status.get("startTime")
-        yield status.get("observedAt")
-        yield from _each(status.get("conditions"), "lastTransitionTime", "lastHeartbeatTime")
-        yield from _each(status.get("steps"), "at")
-
-
-def _each(items: object, *keys: str) -> Iterator[object]:
-    for item in items if isinstance(items, list) else ():
-        if isinstance(item, dict):
-            yield from (item.get(key) for key in keys)
-
-
-def _seconds(text: object) -> float | None:
-    try:
-        return times.seconds(text) if isinstance(text, str) else None
-    except ValueError:
-        return None

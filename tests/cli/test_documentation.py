@@ -50,7 +50,7 @@ def _blocks() -> list[str]:
 def test_every_command_and_exit_code_is_documented() -> None:
     """docs/cli.md has a row for each command and each exit code, and no others."""
     page = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
-    group = typer.main.get_command(app)
+    group = typer.main.get_command(app())
     commands = {name for name in group.commands if name != "configs"} | {"configs init"}
     rows = re.findall(r"^\| `(.+?)` \|", page.partition("## Streams")[0], flags=re.MULTILINE)
     documented = {re.split(r" (?:\[|[A-Z]|node/)", row)[0] for row in rows}
