@@ -114,7 +114,7 @@ def _deal(items: Sequence, weights: Sequence[float], count: int, rng: Random) ->
 def _node(name: str, model: Model, scenario: Scenario, idle: bool, agents: bool, rng: Random) -> DrawnNode:
     part = 0.0 if idle else rng.uniform(*scenario.busy_gpus)
     busy = [rng.random() < part for _ in range(GPUS)]
-    layouts, config = _layouts(model, scenario, busy, agents, rng)
+    layouts, config = _layouts(model, scenario, agents, rng)
     tenants: list[Tenant] = []
     gpus = []
     for layout, used in zip(layouts, busy, strict=True):
@@ -148,24 +148,26 @@ def _tenant(model: Model, profile: str, scenario: Scenario, rng: Random) -> Tena
     )
 
 
-def _layouts(
-    model: Model, scenario: Scenario, busy: Sequence[bool], agents: bool, rng: Random
-) -> tuple[list[Counts], str]:
+def _layouts(model: Model, scenario: Scenario, agents: bool, rng: Random) -> tuple[list[Counts], str]:
     """The layout of each GPU, and the name of the config that makes them.
 
-    Half of the nodes have one of the operator's configs; without an agent all have, for then the config's
-    name is all that tells how the GPUs are cut.
+    Of ten nodes four are not cut at all and two into the smallest slices, as nodes are before anybody looks
+    at the demand; one has another of the operator's configs. On the rest each GPU is cut in its own way, but
+    not without an agent, for then the config's name is all that tells how the GPUs are cut.
     """
     uniform = _uniform(model)
-    if not agents or rng.random() < 0.5:
-        smallest = [name for name in uniform if name.startswith("all-1g")]
-        name = rng.choice(smallest if rng.random() < scenario.small else sorted(uniform))
-        return [uniform[name]] * GPUS, name
-    small = max(model.geometry.maximal_multisets(model.plain), key=lambda layout: sum(n for _, n in layout))
-    maximal = model.geometry.maximal_multisets(model.plain)
-    layouts = [small if used and rng.random() < scenario.small else rng.choice(maximal) for used in busy]
-    targets = [GpuTarget(index, layout, layout, False) for index, layout in enumerate(layouts)]
-    return layouts, configs.config_name(configs.entries_of(targets))
+    whole = min(uniform, key=lambda name: sum(count for _, count in uniform[name]))
+    small = max(uniform, key=lambda name: sum(count for _, count in uniform[name]))
+    if rng.random() < scenario.small:
+        return [uniform[small]] * GPUS, small
+    kind = rng.choices(("whole", "small", "config", "own"), (4, 2, 1, 3))[0]
+    if kind == "own" and agents:
+        maximal = model.geometry.maximal_multisets(model.plain)
+        layouts = [rng.choice(maximal) for _ in range(GPUS)]
+        targets = [GpuTarget(index, layout, layout, False) for index, layout in enumerate(layouts)]
+        return layouts, configs.config_name(configs.entries_of(targets))
+    name = {"whole": whole, "small": small}.get(kind) or rng.choice(sorted(uniform))
+    return [uniform[name]] * GPUS, name
 
 
 @cache

@@ -16,7 +16,7 @@ class Scenario:
         idle_nodes: the part of the nodes that nothing runs on.
         busy_gpus: on the other nodes, the least and the most part of the GPUs that are in use.
         busy_slices: on a GPU in use, the part of the slices that is held; at least one always is.
-        small: the part of GPUs in use that are cut into their smallest profile.
+        small: the part of the nodes that are cut into the smallest slices, beside those that always are.
         profiles: how often a pod asks for a profile of so many compute slices: (compute slices, weight).
         priorities: that pods and tenants have, each as likely as the next.
         hopeless: the part of the pods that are of one template which asks for eight whole GPUs of a node.
@@ -31,7 +31,7 @@ class Scenario:
     pods_per_node: int = 20
     idle_nodes: float = 0.15
     busy_gpus: tuple[float, float] = (0.3, 0.7)
-    busy_slices: float = 0.6
+    busy_slices: float = 0.8
     small: float = 0.0
     profiles: tuple[tuple[int, int], ...] = ((1, 30), (2, 20), (3, 25), (4, 8), (7, 17))
     priorities: tuple[int, ...] = (0,)
