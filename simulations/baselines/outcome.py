@@ -51,7 +51,7 @@ def outcome(
         if not needless:
             end = end.without_needless().if_worthwhile()
         ends.append(end)
-    ends = _scheduled(problem, ends)
+    ends = scheduled(problem, ends)
     rows = [(pod, end.node.name, by) for end in ends for pod, by in end.attributed()]
     served = sorted(_oldest_first(problem, rows), key=lambda row: row.pod)
     changes = [
@@ -60,8 +60,11 @@ def outcome(
     return Solution(tuple(served), tuple(changes), _levels(problem, served, changes), Status.FALLBACK)
 
 
-def _scheduled(problem: Problem, ends: Sequence[End]) -> list[End]:
-    """The ends with the pods that fit them beside those placed: the most important first, by node name."""
+def scheduled(problem: Problem, ends: Sequence[End]) -> list[End]:
+    """The ends, one a node, once the scheduler has given what is free there to pods that have no place yet.
+
+    The most important pod goes first, to the first node by name where it fits.
+    """
     served = {pod.name for end in ends for pod in end.pods}
     left = {end.node.name: (end.supply() - end.demand(), end.resources()) for end in ends}
     more: defaultdict[str, list[Pod]] = defaultdict(list)
