@@ -11,9 +11,9 @@ of one pod come in the random order of Go's maps. The number of pods on a node i
 not fit leaves part of itself booked, a node that is given up leaves phantom slices behind. And no pod is
 promised a node: who is served is up to the scheduler afterwards.
 
-`charitable` repairs all that: pods compete for what is free, each is placed once, and what it says counts. It is
-not always the better one: where pods ask for slices that no layout chosen so brings together on one GPU, they
-go on to steer each node, which is given up then, while as it is the needless changes help others by chance.
+`charitable` repairs all that: pods compete for what is free, each is placed once, and what it says counts.
+It is not always the better one: where pods ask for slices that no layout chosen so brings together on one
+GPU, they go on to steer each node, which is given up then; as it is, needless changes help others by chance.
 
 What stays are its rules: smaller pods before larger ones, all slices of a pod on one GPU, GPUs in the order
 of their indices, free slices that a new layout destroys do not count. As for every planner here, a GPU in use
