@@ -14,6 +14,7 @@ from autoslicer.cli.live import ContextOption, KubeconfigOption, session
 from autoslicer.cli.output import Format, say
 from autoslicer.cli.policies import from_file
 from autoslicer.cli.snapshot import KINDS, collect
+from autoslicer.cli.stopwatch import Stopwatch
 from autoslicer.cli.wording import number
 
 if TYPE_CHECKING:
@@ -45,6 +46,9 @@ def plan(
     now: Annotated[
         str, typer.Option(help="The time to plan for (RFC 3339); by default the newest in the snapshot.")
     ] = "",
+    timings: Annotated[
+        bool, typer.Option("--timings", help="Say on stderr how long each part of the work took.")
+    ] = False,
     kubeconfig: KubeconfigOption = "",
     context: ContextOption = "",
 ) -> int:
@@ -55,15 +59,21 @@ def plan(
     from autoslicer.core import planner
     from autoslicer.core.plan import document
 
+    watch = Stopwatch()
     at = _time(now)
     given = from_file(policy) if policy else None
     snapshot = documents.read_snapshot(filename) if filename else _collected(kubeconfig, context)
     _tell(snapshot)
     policies = given if given is not None else _policies(snapshot)
+    watch.lap("read")
     if sys.stderr.isatty():
         say(f"planning on {number(len(snapshot.nodes), 'node')} with {number(len(snapshot.pods), 'pod')} ...")
     result = planner.plan(
-        snapshot, policies, snapshot.newest if at is None else at, effort=effort or planner.EFFORT
+        snapshot,
+        policies,
+        snapshot.newest if at is None else at,
+        effort=effort or planner.EFFORT,
+        reached=watch.lap,
     )
     if form.for_people:
         from autoslicer.cli.render_plan import draw
@@ -71,6 +81,9 @@ def plan(
         output.drawn(lambda console: draw(console, result, wide=form == Format.WIDE))
     else:
         output.data(document(result), form)
+    watch.lap("printed")
+    if timings:
+        say(f"timings: {watch}")
     return ExitCode.PLAN_NOT_EMPTY if detailed_exitcode and result.reshapes else ExitCode.OK
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from autoslicer.core import configs, evidence
@@ -62,6 +62,7 @@ def plan(
     *,
     effort: int = EFFORT,
     waiting: bool = False,
+    reached: Callable[[str], None] = lambda stage: None,
 ) -> Plan:
     """The best plan for the snapshot; equal inputs give equal plans, in whatever order the objects came.
 
@@ -71,8 +72,10 @@ def plan(
         now: seconds since the epoch.
         effort: counted work that the search may do.
         waiting: only pods that the scheduler found unschedulable, and `pendingSeconds` ago, are planned for.
+        reached: told when each stage ends: "prepared", "solved" and "explained"; for a caller's clock.
     """
-    return replan(snapshot, policies, now, Prepared(), effort=effort, waiting=waiting)[0].plan
+    found = replan(snapshot, policies, now, Prepared(), effort=effort, waiting=waiting, reached=reached)
+    return found[0].plan
 
 
 def replan(
@@ -83,16 +86,19 @@ def replan(
     *,
     effort: int = EFFORT,
     waiting: bool = False,
+    reached: Callable[[str], None] = lambda stage: None,
 ) -> tuple[Outcome, Prepared]:
     """As `plan`, from what the last call prepared, which saves work and never changes the plan."""
     # 1. demand, and what may be done for it
     wanted = demand(snapshot, waiting=waiting)
     posed = pose(snapshot, policies, wanted, now, waiting=waiting)
+    reached("prepared")
     # 2. the best way, unless it is known already
     if prepared.solution is not None and (prepared.problem, prepared.effort) == (posed.problem, effort):
         solution = prepared.solution
     else:
         solution = _checked(posed.problem, effort)
+    reached("solved")
     # 3. in the words of the cluster
     reshapes = tuple(sorted(_reshapes(snapshot, posed, solution), key=lambda r: _precedence(posed, r)))
     made = Plan(
@@ -110,6 +116,7 @@ def replan(
         gap=_gap(solution.levels),
         levels=solution.levels,
     )
+    reached("explained")
     wake = next_window(wanted, policies, now) if waiting else None
     return Outcome(made, _keys(wanted), wake), Prepared(posed.problem, effort, solution)
 

@@ -69,6 +69,16 @@ def test_detailed_exitcode_tells_whether_anything_changes(
     assert autoslicer("plan", "-f", saved(given()), "--detailed-exitcode").code == code
 
 
+def test_times_go_to_stderr_alone(autoslicer: Command, saved: Saved) -> None:
+    """`--timings` names each part of the work once with its seconds, and the document stays as it is."""
+    path = saved(waiting_for_a_reshape())
+    timed, plain = (autoslicer("plan", "-f", path, "-o", "json", *more) for more in (["--timings"], []))
+    assert timed.out == plain.out
+    (line,) = set(timed.err.splitlines()) - set(plain.err.splitlines())
+    laps = re.findall(r"(\w+) \d+\.\d\d s", line.removeprefix("timings: "))
+    assert laps == ["read", "prepared", "solved", "explained", "printed"]
+
+
 def test_stdin_gives_the_same_plan_as_a_file(saved: Saved) -> None:
     """`kubectl get ... -o json | autoslicer plan -f -` works, and stdout carries nothing but the plan."""
     path = saved(waiting_for_a_reshape())
