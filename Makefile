@@ -19,7 +19,7 @@ endif
 .PHONY: help
 help: ## List these targets
 	@echo "usage: make TARGET [PYTHON=/path/to/python3.x]"; echo
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: demo
 demo: uv ## See the main job end to end on a virtual cluster (under a minute; no Kubernetes, no GPU, no root)
@@ -50,6 +50,10 @@ cluster: sync ## Leave a test cluster running (real control plane, real mig-mana
 bench: uv debian sync ## Measure our own share of the time to a slice on the real control plane (a minute or two)
 	@"$(UV)" run --no-sync python -m tests.cluster.tools
 	@"$(UV)" run --no-sync python -m benchmarks.own_share $(ARGS)
+
+.PHONY: bench-planner
+bench-planner: sync ## Compare our plans with first-fit, best-fit and nos on generated clusters (minutes; ARGS=--goals: an hour)
+	@"$(UV)" run --no-sync python -m benchmarks.planner $(ARGS)
 
 .PHONY: docs
 docs: sync ## Write the module list of docs/architecture.md anew
