@@ -16,7 +16,7 @@ def wrong_levels(problem: Problem, solution: Solution) -> Iterator[str]:
 
     The names in the solution must be known to be those of the problem.
     """
-    due = _values(problem, solution)
+    due = values(problem, solution)
     if [(level.name, level.priority) for level in solution.levels] != [key for key, _ in due]:
         names = ", ".join(name if priority is None else f"{name}({priority})" for (name, priority), _ in due)
         yield f"the levels should be {names}, in this order"
@@ -43,7 +43,8 @@ def _beyond(level: Level, bound: int) -> bool:
     return level.value < bound if level.name in COSTS else level.value > bound
 
 
-def _values(problem: Problem, solution: Solution) -> list[tuple[tuple[str, int | None], int]]:
+def values(problem: Problem, solution: Solution) -> list[tuple[tuple[str, int | None], int]]:
+    """What a solution reaches on each level, in order, each with the level's name and priority."""
     priority = {pod.name: pod.priority for pod in problem.pods}
     served = Counter(priority[row.pod] for row in solution.served)
     levels: list[tuple[tuple[str, int | None], int]] = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -102,5 +103,5 @@ class Problem:
 
     def __post_init__(self) -> None:
         for kind, names in (("node", [n.name for n in self.nodes]), ("pod", [p.name for p in self.pods])):
-            if names != sorted(set(names)):
+            if any(map(operator.ge, names, names[1:])):
                 raise ValueError(f"the {kind} names of a problem must be sorted and unique")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 RESOURCE_PREFIX = "nvidia.com/mig-"
 
@@ -61,6 +62,7 @@ def resource_name(profile: str) -> str:
     return RESOURCE_PREFIX + profile.replace("+", ".")
 
 
+@lru_cache(maxsize=4096)
 def profile_of_resource(resource: str) -> str | None:
     """The profile that a `nvidia.com/mig-*` resource stands for; None where it stands for none.
 

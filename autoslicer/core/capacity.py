@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 
 from solver.geometry import Geometry
+from solver.known import most_slices
 from solver.problem import Counts, Node
 
 _Vector = tuple[int, ...]
@@ -26,6 +27,9 @@ def reachable(node: Node, need: Counts) -> bool:
 
     The policy's profiles count, other pods and `min_benefit` do not.
     """
+    if len(need) == 1:
+        ((profile, count),) = need
+        return most_slices(node).get(profile, 0) >= count
     fixed = dict(node.free)
     options: list[tuple[Counts, ...]] = []
     for gpu in node.gpus:

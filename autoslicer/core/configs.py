@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from importlib import resources
 from types import MappingProxyType
 from typing import Any
@@ -164,6 +165,7 @@ def resolve(entries: Iterable[ConfigEntry], pcis: Sequence[str]) -> dict[int, Co
     return found
 
 
+@lru_cache(maxsize=4096)
 def _selects(device_filter: tuple[str, ...], pci: str) -> bool:
     for wanted in device_filter:
         if not _DEVICE.fullmatch(wanted):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 
 from autoslicer.core import names
+from autoslicer.core.differences import differing, replaced
 from autoslicer.core.fitting import live_change, promised, slices
 from autoslicer.core.plan import Verdict
 from autoslicer.core.policy import Policy
@@ -16,6 +18,8 @@ from autoslicer.core.windows import batches
 
 SCHEDULERS = frozenset({"default-scheduler"})
 """the schedulers whose rules `fitting` follows"""
+_FEW = 64
+"""pods that differ; with more of them everything is looked at again"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +31,23 @@ class Demand:
         excluded: those that are no demand, each with why.
         promised: the pods that a live change serves already, each with its node; they are in neither of the
             two.
+        again: where few pods differ from another moment, these by key: the row of each that is to be planned
+            for, None for each other.
     """
 
     pods: tuple[PodRow, ...]
     excluded: tuple[Verdict, ...]
     promised: Mapping[str, str]
+    again: Mapping[str, PodRow | None] | None = field(default=None, compare=False, repr=False)
 
 
-def demand(snapshot: Snapshot, *, waiting: bool, schedulers: Collection[str] = SCHEDULERS) -> Demand:
+def demand(
+    snapshot: Snapshot,
+    *,
+    waiting: bool,
+    schedulers: Collection[str] = SCHEDULERS,
+    before: tuple[Snapshot, Demand] | None = None,
+) -> Demand:
     """Everything that waits for MIG slices, sorted out.
 
     Args:
@@ -42,6 +55,8 @@ def demand(snapshot: Snapshot, *, waiting: bool, schedulers: Collection[str] = S
         waiting: only pods that the scheduler has found unschedulable count; else those that it has not tried
             as well.
         schedulers: the `spec.schedulerName`s that count.
+        before: another snapshot and what this function returned for it under the same `waiting` and
+            `schedulers`; only pods that differ are looked at again.
     """
     given = {
         pod.key: node
@@ -49,17 +64,50 @@ def demand(snapshot: Snapshot, *, waiting: bool, schedulers: Collection[str] = S
         if (change := live_change(snapshot, node)) is not None
         for pod in promised(snapshot, change)
     }
+    again: set[str] | None = None
+    # who nominated a pod to a node is told by the changes
+    if before is not None and before[0].changes == snapshot.changes:
+        again = differing(before[0].pods, snapshot.pods) | (given.keys() ^ before[1].promised.keys())
+    if before is None or again is None or len(again) > _FEW:
+        pods, excluded = _sorted_out(snapshot, snapshot.pods, given, waiting, schedulers)
+        return Demand(tuple(pods), tuple(excluded), given)
+    pods, excluded = _sorted_out(snapshot, again, given, waiting, schedulers)
+    return Demand(
+        replaced(before[1].pods, again, pods, _key),
+        replaced(before[1].excluded, again, excluded, _name),
+        given,
+        {**dict.fromkeys(again), **{pod.key: pod for pod in pods}},
+    )
+
+
+def _sorted_out(
+    snapshot: Snapshot,
+    keys: Iterable[str],
+    given: Collection[str],
+    waiting: bool,
+    schedulers: Collection[str],
+) -> tuple[list[PodRow], list[Verdict]]:
+    """Of the pods with these keys those to plan for, and those that ask but are no demand."""
     pods: list[PodRow] = []
     excluded: list[Verdict] = []
-    for key, pod in sorted(snapshot.pods.items()):
-        if pod.phase != "Pending" or pod.node or key in given or not slices(pod.requests):
+    for key in sorted(keys):
+        pod = snapshot.pods.get(key)
+        if pod is None or pod.phase != "Pending" or pod.node or key in given or not slices(pod.requests):
             continue
         verdict = _no_demand(pod, waiting, schedulers, nominated=_elsewhere(snapshot, pod))
         if verdict is None:
             pods.append(pod)
         else:
             excluded.append(verdict)
-    return Demand(tuple(pods), tuple(excluded), given)
+    return pods, excluded
+
+
+def _key(pod: PodRow) -> str:
+    return pod.key
+
+
+def _name(verdict: Verdict) -> str:
+    return verdict.name
 
 
 def _elsewhere(snapshot: Snapshot, pod: PodRow) -> bool:
@@ -107,6 +155,26 @@ def ripe_at(pods: Collection[PodRow], policies: Mapping[str, Policy]) -> dict[st
         }
         for key, at in since.items()
         if at is not None
+    }
+
+
+def ripening(
+    pods: Collection[PodRow], policies: Mapping[str, Policy], now: float
+) -> dict[str, frozenset[str]]:
+    """Of the pods that may not cause a change under every policy yet: the policies under which they may."""
+    longest = max((policy.batch_max_seconds for policy in policies.values()), default=0.0)
+    waits = max((policy.pending_seconds for policy in policies.values()), default=math.inf)
+    # a batch stays open for `longest` at most, counted from a time that is none of its pods' later
+    young = {
+        pod.key
+        for pod in pods
+        if pod.unschedulable_since is None or pod.unschedulable_since + longest + waits > now
+    }
+    if not young:
+        return {}
+    times = ripe_at(pods, policies)
+    return {
+        key: frozenset(name for name, at in times.get(key, {}).items() if at <= now) for key in sorted(young)
     }
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
 
 from autoslicer.core.phases import phase
+from autoslicer.core.reading import Row
+from autoslicer.core.rows import PodRow, ReconfigurationRow
 from autoslicer.core.snapshot import Snapshot
 
 _BOOKKEEPING = {
@@ -22,32 +24,68 @@ _BOOKKEEPING = {
 """what changes without changing what could be planned: versions, times of observation and statuses"""
 
 
+@dataclass(frozen=True, slots=True)
+class Digests:
+    """The digest of a snapshot, and what it was made from.
+
+    Attributes:
+        whole: `sha256:` and the hash over all objects.
+        rows: each row that counts with its own hash, by kind and name.
+    """
+
+    whole: str = ""
+    rows: Mapping[tuple[str, object], tuple[Row, bytes]] = field(default_factory=dict)
+
+
 def digest(snapshot: Snapshot) -> str:
     """`sha256:` and the hash over the objects that a plan depends on, sorted by kind, namespace and name.
 
     Pods that have ended and ConfigMaps that are not mig-parted's hold nothing, and of a change only its phase
     counts.
     """
+    return digested(snapshot, Digests()).whole
+
+
+def digested(snapshot: Snapshot, before: Digests) -> Digests:
+    """The digest of a snapshot; rows that are those of another one are not looked into again."""
+    known, rows = before.rows, dict[tuple[str, object], tuple[Row, bytes]]()
     found = hashlib.sha256()
-    for content in _objects(snapshot):
-        found.update(json.dumps(content, separators=(",", ":"), default=str).encode())
-    return f"sha256:{found.hexdigest()}"
+    for kind, mapping in _mappings(snapshot):
+        for name, row in mapping:
+            key = kind, name
+            hashed = known.get(key)
+            if hashed is None or hashed[0] is not row:
+                hashed = row, _hashed(_content(row))
+            rows[key] = hashed
+            found.update(hashed[1])
+    rest = [[_plain(row) for row in snapshot.resource_slices], sorted(snapshot.obscured.items())]
+    found.update(_hashed(rest))
+    return Digests(f"sha256:{found.hexdigest()}", rows)
 
 
-def _objects(snapshot: Snapshot) -> Iterator[object]:
-    for _, config_map in sorted(snapshot.config_maps.items()):
-        if config_map.configs is not None:
-            yield _plain(config_map)
-    for mappings in (snapshot.mignodes, snapshot.policies, snapshot.nodes):
-        for _, row in sorted(mappings.items()):
-            yield _plain(row)
-    for _, change in sorted(snapshot.changes.items()):
-        yield [_plain(change), phase(change)]
-    for _, pod in sorted(snapshot.pods.items()):
-        if not pod.finished:
-            yield [_plain(pod), pod.unschedulable_since is not None]
-    yield from (_plain(row) for row in snapshot.resource_slices)
-    yield sorted(snapshot.obscured.items())
+def _mappings(snapshot: Snapshot) -> Iterator[tuple[str, Iterable[tuple[object, Row]]]]:
+    """The rows that count, each under its name, sorted, by kind."""
+    maps = sorted(snapshot.config_maps.items())
+    yield "ConfigMap", ((name, row) for name, row in maps if row.configs is not None)
+    yield "MigNode", sorted(snapshot.mignodes.items())
+    yield "MigAutoscalingPolicy", sorted(snapshot.policies.items())
+    yield "Node", sorted(snapshot.nodes.items())
+    yield "MigReconfiguration", sorted(snapshot.changes.items())
+    yield "Pod", ((key, pod) for key, pod in sorted(snapshot.pods.items()) if not pod.finished)
+
+
+def _content(row: Row) -> object:
+    match row:
+        case ReconfigurationRow():
+            return [type(row).__name__, _plain(row), phase(row)]
+        case PodRow():
+            return [type(row).__name__, _plain(row), row.unschedulable_since is not None]
+    return [type(row).__name__, _plain(row)]
+
+
+def _hashed(content: object) -> bytes:
+    text = json.dumps(content, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).digest()
 
 
 def _plain(value: object) -> object:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from autoslicer.core import configs, evidence
 from autoslicer.core.demand import Demand, demand, next_window
-from autoslicer.core.digest import digest
-from autoslicer.core.plan import Plan, Reshape, Verdict
+from autoslicer.core.digest import Digests, digested
+from autoslicer.core.plan import Plan, Verdict
 from autoslicer.core.policy import Policy
 from autoslicer.core.problem import Posed, pose
-from autoslicer.core.rows import ConfigEntry, GpuTarget
+from autoslicer.core.reshapes import Made, reshapes
 from autoslicer.core.snapshot import Snapshot
-from autoslicer.core.unserved import verdicts
+from autoslicer.core.unserved import Unserved, unserved
 from solver.check import check
+from solver.extend import extend
+from solver.known import Known, known
 from solver.problem import Problem
-from solver.solution import By, Level, Solution, Status
+from solver.solution import Level, Solution, Status
 from solver.solve import DEFAULT_EFFORT, fallback, solve
 
 EFFORT = DEFAULT_EFFORT
@@ -26,17 +26,29 @@ EFFORT = DEFAULT_EFFORT
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What the last call worked out; where the question is the same again, it saves the search.
+    """What the last call worked out; what has not changed since is not worked out again.
 
     Attributes:
-        problem: that was solved; None before the first call.
+        snapshot: that was planned for; None before the first call.
+        waiting: what was asked.
         effort: that was allowed.
-        solution: the checked answer.
+        demand: of the snapshot.
+        posed: the problem.
+        known: the problem with its checked solution.
+        reshapes: of the solution, by node.
+        unserved: the pods that it does not serve.
+        digests: of the snapshot and of its rows.
     """
 
-    problem: Problem | None = None
+    snapshot: Snapshot | None = None
+    waiting: bool = False
     effort: int = 0
-    solution: Solution | None = None
+    demand: Demand | None = None
+    posed: Posed | None = None
+    known: Known | None = None
+    reshapes: Mapping[str, Made] = field(default_factory=dict)
+    unserved: Unserved = field(default_factory=Unserved)
+    digests: Digests = field(default_factory=Digests)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,29 +100,34 @@ def replan(
     waiting: bool = False,
     reached: Callable[[str], None] = lambda stage: None,
 ) -> tuple[Outcome, Prepared]:
-    """As `plan`, from what the last call prepared, which saves work and never changes the plan."""
+    """As `plan`, from what the last call prepared, which saves work.
+
+    The plan is the same but for one case: where pods came to a large problem and nothing else has changed,
+    the known plan is extended, see `solver.extend`.
+    """
+    last = prepared if (prepared.waiting, prepared.effort) == (waiting, effort) else Prepared()
     # 1. demand, and what may be done for it
-    wanted = demand(snapshot, waiting=waiting)
-    posed = pose(snapshot, policies, wanted, now, waiting=waiting)
+    asked = None if last.snapshot is None or last.demand is None else (last.snapshot, last.demand)
+    wanted = demand(snapshot, waiting=waiting, before=asked)
+    posed = pose(snapshot, policies, wanted, now, waiting=waiting, before=last.posed)
     reached("prepared")
     # 2. the best way, unless it is known already
-    if prepared.solution is not None and (prepared.problem, prepared.effort) == (posed.problem, effort):
-        solution = prepared.solution
-    else:
-        solution = _checked(posed.problem, effort)
+    solved = _known(posed, last.known) or known(posed.problem, _checked(posed.problem, effort))
+    solution = solved.solution
     reached("solved")
     # 3. in the words of the cluster
-    reshapes = tuple(sorted(_reshapes(snapshot, posed, solution), key=lambda r: _precedence(posed, r)))
-    made = Plan(
-        digest=digest(snapshot),
-        nodes=len(posed.policies),
+    made = reshapes(snapshot, posed, solved, last.reshapes)
+    spoken = None if last.known is None else (last.unserved, last.known)
+    told = unserved(snapshot, posed, solved, spoken)
+    digests = digested(snapshot, last.digests)
+    result = Plan(
+        digest=digests.whole,
+        nodes=sum(site.policy is not None for site in posed.sites.by_name.values()),
         pending_pods=len(posed.pods),
-        reshapes=reshapes,
-        configs={
-            reshape.target: configs.entries_of(reshape.gpus) for reshape in sorted(reshapes, key=_target)
-        },
+        reshapes=tuple(one.reshape for one in made.values()),
+        configs={one.reshape.target: one.entries for one in sorted(made.values(), key=_target)},
         served=solution.served,
-        unserved=verdicts(snapshot, posed, solution, now),
+        unserved=told.verdicts,
         refusals=_refusals(posed),
         status=solution.status,
         gap=_gap(solution.levels),
@@ -118,7 +135,18 @@ def replan(
     )
     reached("explained")
     wake = next_window(wanted, policies, now) if waiting else None
-    return Outcome(made, _keys(wanted), wake), Prepared(posed.problem, effort, solution)
+    return Outcome(result, _keys(wanted), wake), Prepared(
+        snapshot, waiting, effort, wanted, posed, solved, made, told, digests
+    )
+
+
+def _known(posed: Posed, last: Known | None) -> Known | None:
+    """The problem with its solution, as far as that follows from what was known."""
+    if last is None:
+        return None
+    if last.problem is posed.problem or last.problem == posed.problem:
+        return last
+    return None if posed.fresh is None else extend(last, posed.problem, posed.fresh)
 
 
 def _keys(wanted: Demand) -> frozenset[str]:
@@ -144,61 +172,13 @@ def _nothing(problem: Problem) -> Solution:
     return Solution((), (), (*served, *costs), Status.FALLBACK)
 
 
-def _reshapes(snapshot: Snapshot, posed: Posed, solution: Solution) -> list[Reshape]:
-    layouts: defaultdict[str, dict[int, tuple[tuple[str, int], ...]]] = defaultdict(dict)
-    for change in solution.changes:
-        layouts[change.node][change.gpu] = change.layout
-    serves: defaultdict[str, list[str]] = defaultdict(list)
-    for served in solution.served:
-        if served.by is By.RESHAPE:
-            serves[served.node].append(served.pod)
-    return [
-        _reshape(snapshot, posed, node, new, sorted(serves[node])) for node, new in sorted(layouts.items())
-    ]
-
-
-def _reshape(
-    snapshot: Snapshot,
-    posed: Posed,
-    node: str,
-    layouts: Mapping[int, tuple[tuple[str, int], ...]],
-    serves: Sequence[str],
-) -> Reshape:
-    gpus = tuple(
-        GpuTarget(gpu.index, gpu.layout, layouts.get(gpu.index, gpu.layout), gpu.index in layouts)
-        for gpu in posed.assessments[node].gpus
-    )
-    policy = posed.policies[node]
-    assert isinstance(policy, Policy), "only a node that one policy governs is changed"
-    source = evidence.config(snapshot.nodes[node])
-    target = _name(snapshot, policy, source, configs.entries_of(gpus))
-    return Reshape(node, policy.name, source, target, gpus, tuple(serves))
-
-
-def _name(snapshot: Snapshot, policy: Policy, source: str, entries: tuple[ConfigEntry, ...]) -> str:
-    """The content's name; another where the label has that value already or the name has another content."""
-    row = snapshot.config_maps.get(policy.config_map)
-    held = {} if row is None or row.configs is None else row.configs
-    variant = 0
-    while (name := configs.config_name(entries, variant)) == source or held.get(name, entries) != entries:
-        variant += 1
-    return name
-
-
-def _target(reshape: Reshape) -> str:
-    return reshape.target
-
-
-def _precedence(posed: Posed, reshape: Reshape) -> tuple[object, ...]:
-    """More pods served, higher priorities first; then fewer GPUs; then by name."""
-    priorities = Counter(posed.pods[key].priority for key in reshape.serves)
-    ranks = sorted({pod.priority for pod in posed.pods.values()}, reverse=True)
-    return (*(-priorities[rank] for rank in ranks), sum(gpu.changed for gpu in reshape.gpus), reshape.node)
+def _target(made: Made) -> str:
+    return made.reshape.target
 
 
 def _refusals(posed: Posed) -> tuple[Verdict, ...]:
-    found = (assessment.refusal for _, assessment in sorted(posed.assessments.items()))
-    return tuple(refusal for refusal in found if refusal is not None)
+    found = (site.assessment for site in posed.sites.by_name.values())
+    return tuple(one.refusal for one in found if one is not None and one.refusal is not None)
 
 
 def _gap(levels: Sequence[Level]) -> float:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
-from autoslicer.core import fitting, names
-from autoslicer.core.demand import Demand, ripe_at
-from autoslicer.core.eligibility import Assessment, assess
+from autoslicer.core import fitting
+from autoslicer.core.demand import Demand, ripening
+from autoslicer.core.differences import replaced
+from autoslicer.core.eligibility import Assessment
+from autoslicer.core.places import Places
 from autoslicer.core.plan import Verdict
-from autoslicer.core.policy import Policy, governing
-from autoslicer.core.rows import NodeRow, PodRow
+from autoslicer.core.policy import Policy
+from autoslicer.core.rows import PodRow
+from autoslicer.core.sites import Sites, sites
 from autoslicer.core.snapshot import Snapshot
-from solver.problem import Counts, Gpu, Node, Pod, Problem, counts
-
-MOST = 2**50
-"""the most that a node is taken to have of a resource: sums over thousands of pods stay within 64 bits"""
+from solver.problem import Counts, Pod, Problem, counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,21 +25,47 @@ class Posed:
 
     Attributes:
         problem: for the solver.
-        policies: of each governed node; a verdict where several policies claim it.
-        assessments: of each governed node.
-        left: of every node, what is left of its resources.
+        sites: the nodes.
+        places: where kinds of pods may go.
         pods: the demand that is planned for, by key.
+        ripe: of those that may not go to every policy's nodes yet, the policies whose time has come.
+        asked: the resources, slices aside, that they ask for, sorted.
+        again: the keys of the pods that may differ from those of the problem that this one was made from;
+            None where all may, or the nodes do.
+        fresh: the pods that came since the problem that this one was made from, where nothing else differs;
+            else None.
     """
 
     problem: Problem
-    policies: Mapping[str, Policy | Verdict]
-    assessments: Mapping[str, Assessment]
-    left: Mapping[str, Mapping[str, int]]
+    sites: Sites
+    places: Places
     pods: Mapping[str, PodRow]
+    ripe: Mapping[str, frozenset[str]]
+    asked: tuple[str, ...]
+    again: frozenset[str] | None = None
+    fresh: tuple[Pod, ...] | None = None
+
+    @property
+    def policies(self) -> dict[str, Policy | Verdict]:
+        """Of each governed node; a verdict where several policies claim it."""
+        rows = self.sites.by_name.items()
+        return {name: site.policy for name, site in rows if site.policy is not None}
+
+    @property
+    def assessments(self) -> dict[str, Assessment]:
+        """Of each governed node."""
+        rows = self.sites.by_name.items()
+        return {name: site.assessment for name, site in rows if site.assessment is not None}
 
 
 def pose(
-    snapshot: Snapshot, policies: Mapping[str, Policy], demand: Demand, now: float, *, waiting: bool
+    snapshot: Snapshot,
+    policies: Mapping[str, Policy],
+    demand: Demand,
+    now: float,
+    *,
+    waiting: bool,
+    before: Posed | None = None,
 ) -> Posed:
     """The problem of serving the demand.
 
@@ -49,129 +76,81 @@ def pose(
         now: seconds since the epoch.
         waiting: a pod may go to a policy's node only once it has waited for that policy's `pendingSeconds`,
             and is left out until that is so for some policy.
+        before: what this function returned for another moment under the same `waiting`.
     """
-    governed = {
-        name: policy
-        for name, node in snapshot.nodes.items()
-        if (policy := governing(policies, node)) is not None
-    }
-    assessments = {
-        name: assess(snapshot, snapshot.nodes[name], policy, now) for name, policy in governed.items()
-    }
-    left = {name: fitting.left(snapshot, node) for name, node in snapshot.nodes.items()}
-    times = ripe_at(demand.pods, policies) if waiting else {}
-    ripened = {
-        pod.key: frozenset(name for name, at in times.get(pod.key, {}).items() if at <= now)
-        if waiting
-        else None
-        for pod in demand.pods
-    }
-    pods = {pod.key: pod for pod in demand.pods if ripened[pod.key] is None or ripened[pod.key]}
-    asked = sorted({resource for pod in pods.values() for resource in fitting.others(pod.requests)})
-    nodes = {
-        name: made
-        for name in sorted(snapshot.nodes)
-        if (made := _node(snapshot, name, governed, assessments.get(name), left[name], asked)) is not None
-    }
-    places = _Places(snapshot, nodes, governed)
-    problem = Problem(
-        nodes=tuple(nodes.values()),
-        pods=tuple(_pods(pods, {key: places.of(pod, ripened[key]) for key, pod in pods.items()})),
-    )
-    return Posed(problem, governed, assessments, left, pods)
+    ripe = ripening(demand.pods, policies, now) if waiting else {}
+    pods, again = _planned(snapshot, demand, ripe, before)
+    asked = _all_asked(pods, again, before)
+    found = sites(snapshot, policies, asked, now, Sites() if before is None else before.sites)
+    places = Places(snapshot, found, None if before is None else before.places)
 
+    def made(keys: Iterable[str]) -> list[Pod]:
+        return [_pod(row, places.of(row, ripe.get(row.key))) for key in keys if (row := pods.get(key))]
 
-def _pods(pods: Mapping[str, PodRow], places: Mapping[str, frozenset[str]]) -> list[Pod]:
-    by_age = sorted(pods.values(), key=lambda pod: (pod.created, pod.key))
-    order = {pod.key: position for position, pod in enumerate(by_age)}
-    return [
-        Pod(
-            name=key,
-            priority=pod.priority,
-            slices=counts(fitting.slices(pod.requests)),
-            resources=counts(fitting.others(pod.requests)),
-            nodes=places[key],
-            order=order[key],
-        )
-        for key, pod in sorted(pods.items())
-    ]
-
-
-def _node(
-    snapshot: Snapshot,
-    name: str,
-    governed: Mapping[str, Policy | Verdict],
-    assessment: Assessment | None,
-    left: Mapping[str, int],
-    asked: list[str],
-) -> Node | None:
-    """The node as the solver sees it; None where it has nothing to offer."""
-    row, policy = snapshot.nodes[name], governed.get(name)
-    free = fitting.slices(left)
-    if fitting.closed(row) is not None or name in snapshot.obscured or min(free.values(), default=0) < 0:
-        return None
-    may_change = assessment is not None and assessment.refusal is None and isinstance(policy, Policy)
-    gpus = assessment.gpus if assessment is not None and may_change else ()
-    if not free and not gpus:
-        return None
-    # switching MIG on takes away a whole GPU, which the problem does not count
-    wants_gpu = names.GPU_RESOURCE in asked
-    return Node(
-        name=name,
-        gpus=gpus,
-        free=counts(free),
-        resources=_resources(left, asked),
-        profiles=_profiles(policy, gpus) if isinstance(policy, Policy) else None,
-        min_benefit=policy.min_benefit if isinstance(policy, Policy) else 1,
-        mode_change=may_change and assessment is not None and assessment.mode_change and not wants_gpu,
+    fresh: tuple[Pod, ...] | None = None
+    if before is None or again is None or places.moved:
+        rows = tuple(made(sorted(pods)))
+    else:
+        new = made(again)
+        rows = replaced(before.problem.pods, again, new, _name) if again else before.problem.pods
+        if found is before.sites and not again & before.pods.keys():
+            fresh = tuple(new)
+    if before is not None and found is before.sites:
+        nodes = before.problem.nodes
+    else:
+        nodes = tuple(site.node for site in found.by_name.values() if site.node is not None)
+    problem = before.problem if before is not None and fresh == () else Problem(nodes, rows)
+    same = again is not None and before is not None and found is before.sites
+    return Posed(
+        problem,
+        found,
+        places,
+        pods,
+        ripe,
+        asked,
+        frozenset(again) if again is not None and same else None,
+        fresh,
     )
 
 
-def _resources(left: Mapping[str, int], asked: list[str]) -> Counts:
-    return counts((resource, min(max(left.get(resource, 0), 0), MOST)) for resource in asked)
+def _planned(
+    snapshot: Snapshot, demand: Demand, ripe: Mapping[str, frozenset[str]], before: Posed | None
+) -> tuple[dict[str, PodRow], set[str] | None]:
+    """The pods to plan for by key, and which differ from those before; None where that is not told."""
+    if before is None or demand.again is None:
+        return {pod.key: pod for pod in demand.pods if ripe.get(pod.key, True)}, None
+    again = {key for key in before.ripe.keys() | ripe.keys() if before.ripe.get(key) != ripe.get(key)}
+    again |= demand.again.keys()
+    pods = dict(before.pods)
+    for key in again:
+        pods.pop(key, None)
+        row = demand.again[key] if key in demand.again else snapshot.pods[key]
+        if row is not None and ripe.get(key, True):
+            pods[key] = row
+    return pods, again
 
 
-def _profiles(policy: Policy, gpus: tuple[Gpu, ...]) -> frozenset[str] | None:
-    if not policy.allowed_profiles and not policy.denied_profiles:
-        return None
-    known = frozenset(profile for gpu in gpus for profile in gpu.geometry.names)
-    return (policy.allowed_profiles & known if policy.allowed_profiles else known) - policy.denied_profiles
+def _all_asked(pods: Mapping[str, PodRow], again: set[str] | None, before: Posed | None) -> tuple[str, ...]:
+    """The resources, slices aside, that the pods ask for, sorted."""
+    if before is not None and again is not None and not again & before.pods.keys():
+        rows, found = [pods[key] for key in again if key in pods], set(before.asked)
+    else:
+        rows, found = [*pods.values()], set()
+    asked = {tuple(row.requests.items()) for row in rows}
+    return tuple(sorted(found | {name for requests in asked for name, _ in _asked(requests)[1]}))
 
 
-class _Places:
-    """Where pods may go by everything but resources; pods that agree on what counts share one answer."""
+@lru_cache(maxsize=4096)
+def _asked(requests: Counts) -> tuple[Counts, Counts]:
+    """The slices in a list of resources, and the rest."""
+    return counts(fitting.slices(dict(requests))), counts(fitting.others(dict(requests)))
 
-    def __init__(
-        self, snapshot: Snapshot, nodes: Mapping[str, Node], governed: Mapping[str, Policy | Verdict]
-    ) -> None:
-        self._rows: dict[str, NodeRow] = {name: snapshot.nodes[name] for name in nodes}
-        self._changing = {name for name in nodes if fitting.live_change(snapshot, name) is not None}
-        self._repulsions = fitting.repulsions(snapshot)
-        self._governed = governed
-        self._known: dict[object, frozenset[str]] = {}
 
-    def of(self, pod: PodRow, policies: frozenset[str] | None) -> frozenset[str]:
-        """The nodes where the pod may go; of governed ones only those of `policies`, unless that is None."""
-        if pod.unknown:
-            return frozenset()
-        crowd = (pod.namespace, tuple(sorted(pod.labels.items()))) if self._repulsions else ()
-        key = (pod.selector, pod.affinity, pod.tolerations, policies, crowd)
-        if key not in self._known:
-            self._known[key] = frozenset(
-                name
-                for name, row in self._rows.items()
-                if self._admits(pod, row) and self._turn(name, policies)
-            )
-        return self._known[key]
+def _pod(row: PodRow, nodes: frozenset[str]) -> Pod:
+    slices, resources = _asked(tuple(row.requests.items()))
+    # older pods first; microseconds are what Kubernetes' finest timestamps tell
+    return Pod(row.key, row.priority, slices, resources, nodes, order=round(row.created * 1_000_000))
 
-    def _admits(self, pod: PodRow, node: NodeRow) -> bool:
-        own_taint = node.name in self._changing
-        return (
-            fitting.selected(pod, node)
-            and fitting.untolerated(pod, node, own_taint=own_taint) is None
-            and not fitting.repelled(pod, node, self._repulsions)
-        )
 
-    def _turn(self, name: str, policies: frozenset[str] | None) -> bool:
-        policy = self._governed.get(name)
-        return policies is None or not isinstance(policy, Policy) or policy.name in policies
+def _name(pod: Pod) -> str:
+    return pod.name

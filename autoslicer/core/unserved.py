@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from autoslicer.core import capacity, fitting, idleness, layouts
+from autoslicer.core import capacity, fitting
+from autoslicer.core.differences import replaced
 from autoslicer.core.plan import Verdict
 from autoslicer.core.policy import Policy
 from autoslicer.core.problem import Posed
 from autoslicer.core.reasons import Reason
 from autoslicer.core.rows import PodRow, Taint
 from autoslicer.core.snapshot import Snapshot
-from solver.geometry import Geometry
+from solver.known import Known
 from solver.problem import Counts, Node, counts
-from solver.solution import Solution
 
 _FORBIDDEN = frozenset({Reason.OptedOut, Reason.PolicyConflict, Reason.ModeChangeForbidden})
 """refusals that a human's word, and nothing else, makes"""
@@ -23,11 +23,45 @@ _NAMED = 3
 """how many nodes a message names"""
 
 
-def verdicts(snapshot: Snapshot, posed: Posed, solution: Solution, now: float) -> tuple[Verdict, ...]:
-    """One verdict for each pod of the problem that the solution does not serve, sorted by pod."""
-    served = {s.pod for s in solution.served}
-    search = _Search(snapshot, posed, solution, now)
-    return tuple(search.verdict(pod) for key, pod in sorted(posed.pods.items()) if key not in served)
+@dataclass(frozen=True, slots=True)
+class Unserved:
+    """The pods that a solution does not serve.
+
+    Attributes:
+        verdicts: one for each, sorted by pod.
+        known: the reasons by what of a pod they depend on.
+    """
+
+    verdicts: tuple[Verdict, ...] = ()
+    known: Mapping[object, _Why] = field(default_factory=dict)
+
+
+def unserved(
+    snapshot: Snapshot, posed: Posed, known: Known, before: tuple[Unserved, Known] | None = None
+) -> Unserved:
+    """Why each pod of the problem that the solution does not serve is not.
+
+    Args:
+        snapshot: the cluster.
+        posed: the problem.
+        known: the problem with its solution.
+        before: what this function returned, and the solution that it was for; only what `posed` says to be
+            different is looked at again.
+    """
+    # where a change must serve several pods, the reason for one lies in the places of others
+    alone = all(node.min_benefit <= 1 for node in posed.problem.nodes)
+    if before is None or posed.again is None or not alone:
+        search = _Search(snapshot, posed, known, {})
+        waiting = (pod for key, pod in sorted(posed.pods.items()) if key not in known.places)
+        return Unserved(tuple(search.verdict(pod) for pod in waiting), search.known)
+    search = _Search(snapshot, posed, known, before[0].known)
+    again = posed.again | (before[1].places.keys() ^ known.places.keys())
+    new = [search.verdict(posed.pods[key]) for key in again if key in posed.pods and key not in known.places]
+    return Unserved(replaced(before[0].verdicts, again, new, _name), search.known)
+
+
+def _name(verdict: Verdict) -> str:
+    return verdict.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,30 +73,24 @@ class _Why:
 class _Search:
     """Works out reasons; pods that agree on everything that counts share one answer."""
 
-    def __init__(self, snapshot: Snapshot, posed: Posed, solution: Solution, now: float) -> None:
-        self._posed = posed
-        self._rows = snapshot.nodes
+    def __init__(self, snapshot: Snapshot, posed: Posed, solved: Known, known: Mapping[object, _Why]) -> None:
+        self._posed, self._solved = posed, solved
+        self._sites = posed.sites.by_name
         self._changing = {
             name for name in snapshot.history if fitting.live_change(snapshot, name) is not None
         }
-        self._repulsions = fitting.repulsions(snapshot)
-        self._nodes = {node.name: node for node in posed.problem.nodes}
-        self._places = {pod.name: pod.nodes for pod in posed.problem.pods}
-        self._hardware = {name: _hardware(snapshot, name, now) for name in posed.assessments}
-        self._changed = {change.node for change in solution.changes}
-        self._placed: dict[str, list[PodRow]] = {}
-        for served in solution.served:
-            self._placed.setdefault(served.node, []).append(posed.pods[served.pod])
-        self._known: dict[object, _Why] = {}
+        self._repulsions = posed.places.repulsions
+        self.known = dict(known)
 
     def verdict(self, pod: PodRow) -> Verdict:
         """Why this pod is not served."""
         crowd = (pod.namespace, tuple(sorted(pod.labels.items()))) if self._repulsions else ()
         asked = tuple(pod.requests.items())
-        key = (asked, pod.selector, pod.affinity, pod.tolerations, pod.unknown, self._places[pod.key], crowd)
-        if key not in self._known:
-            self._known[key] = self._why(pod)
-        why = self._known[key]
+        ripe = self._posed.ripe.get(pod.key)
+        key = (asked, pod.selector, pod.affinity, pod.tolerations, pod.unknown, ripe, crowd)
+        if key not in self.known:
+            self.known[key] = self._why(pod)
+        why = self.known[key]
         return Verdict(pod.key, why.reason, why.message)
 
     def _why(self, pod: PodRow) -> _Why:
@@ -70,11 +98,11 @@ class _Search:
         if pod.unknown:
             return _Why(Reason.UnknownPredicate, fitting.unknown(pod))
         need = counts(fitting.slices(pod.requests))
-        able = [name for name in sorted(self._rows) if self._able(name, need)]
+        able = self._able(need)
         if not able:
             return _Why(Reason.NoFeasibleLayout, self._too_much(need))
-        chosen = [name for name in able if fitting.selected(pod, self._rows[name])]
-        near = [name for name in chosen if not fitting.repelled(pod, self._rows[name], self._repulsions)]
+        chosen = [name for name in able if fitting.selected(pod, self._sites[name].row)]
+        near = [name for name in chosen if not fitting.repelled(pod, self._sites[name].row, self._repulsions)]
         if not near:
             what = "the anti-affinity of running pods" if chosen else "its selector or affinity"
             message = f"{what} excludes {_listed(chosen or able)}, which could hold it"
@@ -85,60 +113,69 @@ class _Search:
             assert taint is not None
             message = f"it does not tolerate the taints of {_listed(near)}, such as {fitting.written(taint)}"
             return _Why(Reason.TaintNotTolerated, message)
-        roomy = [name for name in open_to if not self._lacking(pod, name)]
+        others = fitting.others(pod.requests)
+        roomy = [name for name in open_to if not self._lacking(others, name)]
         if not roomy:
-            lacking = sorted({resource for name in open_to for resource in self._lacking(pod, name)})
+            lacking = sorted({resource for name in open_to for resource in self._lacking(others, name)})
             message = f"{_listed(open_to)} could hold its slices but lack {', '.join(lacking)}"
             return _Why(Reason.InsufficientResources, message)
         return self._crowded_out(pod, need, roomy)
 
     def _crowded_out(self, pod: PodRow, need: Counts, roomy: Sequence[str]) -> _Why:
         """Nothing about the pod stands in the way: the nodes are in use, refused, or given to others."""
-        reachable = [
-            name
-            for name in roomy
-            if name in self._places[pod.key] and capacity.reachable(self._nodes[name], need)
-        ]
+        places = self._posed.places.of(pod, self._posed.ripe.get(pod.key))
+        reachable = [name for name in roomy if name in places and capacity.reachable(self._node(name), need)]
         if reachable:
-            below = [name for name in reachable if self._spared(pod, self._nodes[name])]
+            below = [name for name in reachable if self._spared(pod, self._node(name))]
             if below:
-                least = self._nodes[below[0]].min_benefit
+                least = self._node(below[0]).min_benefit
                 message = f"{_listed(below)} would change for fewer than {least} pods"
                 return _Why(Reason.BelowMinBenefit, message)
             return _Why(Reason.OutOfCapacity, f"what {_listed(reachable)} can give goes to other pods")
-        blocks = [self._block(pod, name) for name in roomy]
+        blocks = [self._block(pod, name, places) for name in roomy]
         forbidden = all(why.reason is Reason.PolicyForbids for why in blocks)
         message = "; ".join(why.message for why in blocks[:_NAMED])
         more = f"; and {len(blocks) - _NAMED} more nodes" if len(blocks) > _NAMED else ""
         return _Why(Reason.PolicyForbids if forbidden else Reason.OutOfCapacity, message + more)
 
-    def _block(self, pod: PodRow, name: str) -> _Why:
+    def _block(self, pod: PodRow, name: str, places: frozenset[str]) -> _Why:
         """Why this node, which could hold the pod, cannot come to offer its slices."""
-        policy, assessment = self._posed.policies.get(name), self._posed.assessments.get(name)
+        site = self._sites[name]
+        policy, assessment = site.policy, site.assessment
         if assessment is None or policy is None:
-            closed = fitting.closed(self._rows[name])
+            closed = fitting.closed(self._sites[name].row)
             what = closed.message if closed else "it has too few free slices, and no policy governs it"
             return _Why(Reason.OutOfCapacity, f"{name}: {what}")
         if (refusal := assessment.refusal) is not None:
             reason = Reason.PolicyForbids if refusal.reason in _FORBIDDEN else Reason.OutOfCapacity
             return _Why(reason, f"{name} may not change ({refusal.reason})")
-        if name in self._nodes and name not in self._places[pod.key]:
+        if site.node is not None and name not in places:
             return _Why(Reason.OutOfCapacity, f"the pod has not waited for pendingSeconds of {name}'s policy")
         if isinstance(policy, Policy) and (policy.allowed_profiles or policy.denied_profiles):
-            unlimited = replace(self._nodes[name], profiles=None)
+            unlimited = replace(self._node(name), profiles=None)
             if capacity.reachable(unlimited, counts(fitting.slices(pod.requests))):
                 return _Why(
                     Reason.PolicyForbids, f"policy {policy.name} does not allow the profiles on {name}"
                 )
         return _Why(Reason.OutOfCapacity, f"too much of {name} is in use")
 
-    def _able(self, name: str, need: Counts) -> bool:
-        """The node's GPUs could hold the slices: cut anew where a policy governs them, else as they are."""
-        geometries = self._hardware.get(name, ())
-        if geometries and capacity.possible(geometries, need):
-            return True
-        offered = fitting.slices(self._rows[name].allocatable)
-        return all(offered.get(profile, 0) >= count for profile, count in need)
+    def _able(self, need: Counts) -> list[str]:
+        """The nodes whose GPUs could hold the slices: cut anew where a policy governs, else as they are."""
+        possible = {
+            id(site.hardware): bool(site.hardware) and capacity.possible(site.hardware, need)
+            for site in {id(site.hardware): site for site in self._sites.values()}.values()
+        }
+        return [
+            name
+            for name, site in self._sites.items()
+            if possible[id(site.hardware)]
+            or all(site.offered.get(profile, 0) >= count for profile, count in need)
+        ]
+
+    def _node(self, name: str) -> Node:
+        node = self._sites[name].node
+        assert node is not None, "pods may go to it"
+        return node
 
     def _too_much(self, need: Counts) -> str:
         wanted = " + ".join(f"{count} x {profile}" for profile, count in need)
@@ -148,26 +185,28 @@ class _Search:
         return f"needs {wanted} on one node; the most any node can free is {most}"
 
     def _most(self, profile: str) -> Iterator[int]:
-        for name, row in self._rows.items():
-            yield capacity.most(self._hardware.get(name, ()), profile)
-            yield fitting.slices(row.allocatable).get(profile, 0)
+        for hardware in {id(site.hardware): site.hardware for site in self._sites.values()}.values():
+            yield capacity.most(hardware, profile)
+        for site in self._sites.values():
+            yield site.offered.get(profile, 0)
 
     def _taint(self, pod: PodRow, name: str) -> Taint | None:
         """The taint that keeps the pod away; on a closed node those that Kubernetes sets say nothing more."""
-        row = self._rows[name]
+        row = self._sites[name].row
         if fitting.closed(row) is not None:
             return None
         return fitting.untolerated(pod, row, own_taint=name in self._changing)
 
-    def _lacking(self, pod: PodRow, name: str) -> list[str]:
-        left = self._posed.left[name]
-        return [r for r, amount in fitting.others(pod.requests).items() if left.get(r, 0) < amount]
+    def _lacking(self, others: Mapping[str, int], name: str) -> list[str]:
+        left = self._sites[name].left
+        return [resource for resource, amount in others.items() if left.get(resource, 0) < amount]
 
     def _spared(self, pod: PodRow, node: Node) -> bool:
         """Only `min_benefit` keeps the plan from changing the node for this pod and those it has there."""
-        if node.min_benefit <= 1 or node.name in self._changed:
+        here = self._solved.nodes[node.name]
+        if node.min_benefit <= 1 or here.changes:
             return False
-        together = [*self._placed.get(node.name, []), pod]
+        together = [*(self._posed.pods[name] for name in here.pods), pod]
         slices, others = Counter[str](), Counter[str]()
         for one in together:
             slices.update(fitting.slices(one.requests))
@@ -175,11 +214,6 @@ class _Search:
         left = dict(node.resources)
         fits = all(left.get(resource, 0) >= amount for resource, amount in others.items())
         return fits and capacity.reachable(node, counts(slices))
-
-
-def _hardware(snapshot: Snapshot, name: str, now: float) -> tuple[Geometry, ...]:
-    found = layouts.hardware(snapshot.nodes[name], idleness.believed(snapshot, name, now))
-    return () if isinstance(found, Verdict) else found
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -171,7 +171,7 @@ def test_what_was_prepared_saves_the_search_and_changes_nothing() -> None:
     first, prepared = replan(found, POLICIES, NOON, Prepared())
     second, again = replan(found, POLICIES, NOON, prepared)
     assert first == second
-    assert again.solution is prepared.solution
+    assert again.known is prepared.known
     other, _ = replan(snapshot(*PAIR, *TEN[:3]), POLICIES, NOON, prepared)
     assert other.plan == plan(snapshot(*PAIR, *TEN[:3]), POLICIES, NOON)
     assert first.demand == {one.get("metadata.namespace") + "/" + one.get("metadata.name") for one in TEN}

@@ -26,7 +26,7 @@ def pod(name, slices, nodes, order=0):
 
 def honest(problem, served, changes):
     """The solution with true levels, none of them proven."""
-    values = level_rules._values(problem, Solution(served, changes, (), Status.FEASIBLE))
+    values = level_rules.values(problem, Solution(served, changes, (), Status.FEASIBLE))
     levels = tuple(Level(name, priority, value, None) for (name, priority), value in values)
     return Solution(served, changes, levels, Status.FEASIBLE)
 

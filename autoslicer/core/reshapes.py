@@ -1,0 +1,85 @@
+"""A solution in the words of the cluster: which node gets which config, for which pods, and in what order."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from autoslicer.core import configs, evidence
+from autoslicer.core.plan import Reshape
+from autoslicer.core.policy import Policy
+from autoslicer.core.problem import Posed
+from autoslicer.core.rows import ConfigEntry, ConfigMapRow, GpuTarget
+from autoslicer.core.sites import Site
+from autoslicer.core.snapshot import Snapshot
+from solver.known import Known, Occupied
+from solver.solution import By
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A node's reshape with what it was made from, its config's entries and its place in the order."""
+
+    site: Site
+    occupied: Occupied
+    held: ConfigMapRow | None
+    reshape: Reshape
+    entries: tuple[ConfigEntry, ...]
+    precedence: tuple[object, ...]
+
+
+def reshapes(snapshot: Snapshot, posed: Posed, known: Known, before: Mapping[str, Made]) -> dict[str, Made]:
+    """The reshapes of a solution by node, in the order in which they are to be carried out.
+
+    Those that serve more pods of the highest priority come first, then of the next; then those that change
+    fewer GPUs; then by name.
+
+    Args:
+        snapshot: the cluster.
+        posed: the problem.
+        known: its solution.
+        before: what this function returned; what was made from the same is taken from there.
+    """
+    found = [
+        _made(snapshot, posed, name, occupied, before.get(name))
+        for name, occupied in known.nodes.items()
+        if occupied.changes
+    ]
+    return {made.reshape.node: made for made in sorted(found, key=lambda made: made.precedence)}
+
+
+def _made(snapshot: Snapshot, posed: Posed, name: str, occupied: Occupied, before: Made | None) -> Made:
+    site = posed.sites.by_name[name]
+    assert isinstance(site.policy, Policy), "only a node that one policy governs is changed"
+    assert site.assessment is not None
+    held = snapshot.config_maps.get(site.policy.config_map)
+    if before is not None and before.site is site and before.occupied is occupied and before.held is held:
+        return before
+    layouts = {change.gpu: change.layout for change in occupied.changes}
+    gpus = tuple(
+        GpuTarget(gpu.index, gpu.layout, layouts.get(gpu.index, gpu.layout), gpu.index in layouts)
+        for gpu in site.assessment.gpus
+    )
+    serves = sorted(pod for pod, by in occupied.pods.items() if by is By.RESHAPE)
+    source, entries = evidence.config(site.row), configs.entries_of(gpus)
+    target = _name(held, source, entries)
+    reshape = Reshape(name, site.policy.name, source, target, gpus, tuple(serves))
+    return Made(site, occupied, held, reshape, entries, _precedence(posed, reshape, serves))
+
+
+def _name(row: ConfigMapRow | None, source: str, entries: tuple[ConfigEntry, ...]) -> str:
+    """The content's name; another where the label has that value already or the name has another content."""
+    held = {} if row is None or row.configs is None else row.configs
+    variant = 0
+    while (name := configs.config_name(entries, variant)) == source or held.get(name, entries) != entries:
+        variant += 1
+    return name
+
+
+def _precedence(posed: Posed, reshape: Reshape, serves: Sequence[str]) -> tuple[object, ...]:
+    """What sorts it among all others; a priority of which it serves nobody counts as none of it."""
+    served = Counter(posed.pods[key].priority for key in serves)
+    ranks = ((-priority, -count) for priority, count in sorted(served.items(), reverse=True))
+    return (*ranks, (math.inf, 0)), sum(gpu.changed for gpu in reshape.gpus), reshape.node

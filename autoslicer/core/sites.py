@@ -1,0 +1,183 @@
+"""What a plan has to know of each node, worked out anew only for nodes about which something has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from autoslicer.core import fitting, idleness, layouts, names
+from autoslicer.core.eligibility import Assessment, assess
+from autoslicer.core.plan import Verdict
+from autoslicer.core.policy import Policy, governing
+from autoslicer.core.rows import NodeRow
+from autoslicer.core.snapshot import Snapshot
+from solver.geometry import Geometry
+from solver.problem import Counts, Gpu, Node, counts
+
+MOST = 2**50
+"""the most that a node is taken to have of a resource: sums over thousands of pods stay within 64 bits"""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A node as the planner sees it.
+
+    Attributes:
+        seen: all that the rest was worked out from; where it is equal, so is the rest.
+        row: the node itself.
+        policy: that governs the node; a verdict where several claim it, None where none does.
+        assessment: of a governed node.
+        left: what is left of its resources.
+        node: for the solver; None where it has nothing to offer.
+        hardware: what each GPU of a governed node can be cut into; empty where that is not known.
+        offered: slices that the node offers now, in use or not, by profile.
+    """
+
+    seen: tuple[object, ...]
+    row: NodeRow
+    policy: Policy | Verdict | None
+    assessment: Assessment | None
+    left: Mapping[str, int]
+    node: Node | None
+    hardware: tuple[Geometry, ...]
+    offered: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Sites:
+    """Every node of a snapshot, by name, sorted; `common` is what all of them were worked out from."""
+
+    common: tuple[object, ...] = ()
+    by_name: Mapping[str, Site] = field(default_factory=dict)
+
+
+def sites(
+    snapshot: Snapshot, policies: Mapping[str, Policy], asked: Sequence[str], now: float, before: Sites
+) -> Sites:
+    """Every node.
+
+    Args:
+        snapshot: the cluster.
+        policies: by name.
+        asked: the resources, slices aside, that the demand asks for, sorted.
+        now: seconds since the epoch.
+        before: what this function returned for another moment, or nothing; the same object is returned where
+            nothing has changed.
+    """
+    common: tuple[object, ...] = (
+        policies,
+        snapshot.policies,
+        snapshot.config_maps,
+        snapshot.resource_slices,
+        tuple(asked),
+    )
+    known: Mapping[str, Site] = {}
+    if before.common == common:
+        common, known = before.common, before.by_name
+    found: dict[str, Site] = {}
+    for name in sorted(snapshot.nodes):
+        seen = _seen(snapshot, name, now)
+        site = known.get(name)
+        found[name] = (
+            site
+            if site is not None and site.seen == seen
+            else _site(snapshot, policies, asked, now, name, seen)
+        )
+    if len(found) == len(known) and all(map(_same, found.values(), known.values())):
+        return before
+    return Sites(common, found)
+
+
+def _same(one: Site, other: Site) -> bool:
+    return one is other
+
+
+def _seen(snapshot: Snapshot, name: str, now: float) -> tuple[object, ...]:
+    """Everything of the snapshot that concerns this node and not all of them."""
+    change = fitting.live_change(snapshot, name) if name in snapshot.history else None
+    return (
+        snapshot.nodes[name],
+        snapshot.tenants.get(name, ()),
+        snapshot.mignodes.get(name),
+        idleness.believed(snapshot, name, now) is None,
+        snapshot.history.get(name, ()),
+        None if change is None else fitting.promised(snapshot, change),
+        snapshot.obscured.get(name),
+    )
+
+
+def _site(
+    snapshot: Snapshot,
+    policies: Mapping[str, Policy],
+    asked: Sequence[str],
+    now: float,
+    name: str,
+    seen: tuple[object, ...],
+) -> Site:
+    row = snapshot.nodes[name]
+    policy = governing(policies, row)
+    assessment = None if policy is None else assess(snapshot, row, policy, now)
+    left = fitting.left(snapshot, row)
+    return Site(
+        seen,
+        row,
+        policy,
+        assessment,
+        left,
+        _node(snapshot, name, policy, assessment, left, asked),
+        () if policy is None else _hardware(snapshot, row, now),
+        fitting.slices(row.allocatable),
+    )
+
+
+def _hardware(snapshot: Snapshot, row: NodeRow, now: float) -> tuple[Geometry, ...]:
+    found = layouts.hardware(row, idleness.believed(snapshot, row.name, now))
+    return () if isinstance(found, Verdict) else _one(found)
+
+
+@lru_cache(maxsize=4096)
+def _one(hardware: tuple[Geometry, ...]) -> tuple[Geometry, ...]:
+    """One object for all nodes with equal hardware."""
+    return hardware
+
+
+def _node(
+    snapshot: Snapshot,
+    name: str,
+    policy: Policy | Verdict | None,
+    assessment: Assessment | None,
+    left: Mapping[str, int],
+    asked: Sequence[str],
+) -> Node | None:
+    """The node as the solver sees it; None where it has nothing to offer."""
+    row = snapshot.nodes[name]
+    free = fitting.slices(left)
+    if fitting.closed(row) is not None or name in snapshot.obscured or min(free.values(), default=0) < 0:
+        return None
+    may_change = assessment is not None and assessment.refusal is None and isinstance(policy, Policy)
+    gpus = assessment.gpus if assessment is not None and may_change else ()
+    if not free and not gpus:
+        return None
+    # switching MIG on takes away a whole GPU, which the problem does not count
+    wants_gpu = names.GPU_RESOURCE in asked
+    return Node(
+        name=name,
+        gpus=gpus,
+        free=counts(free),
+        resources=_resources(left, asked),
+        profiles=_profiles(policy, gpus) if isinstance(policy, Policy) else None,
+        min_benefit=policy.min_benefit if isinstance(policy, Policy) else 1,
+        mode_change=may_change and assessment is not None and assessment.mode_change and not wants_gpu,
+    )
+
+
+def _resources(left: Mapping[str, int], asked: Sequence[str]) -> Counts:
+    return counts((resource, min(max(left.get(resource, 0), 0), MOST)) for resource in asked)
+
+
+def _profiles(policy: Policy, gpus: tuple[Gpu, ...]) -> frozenset[str] | None:
+    if not policy.allowed_profiles and not policy.denied_profiles:
+        return None
+    known = frozenset(profile for gpu in gpus for profile in gpu.geometry.names)
+    return (policy.allowed_profiles & known if policy.allowed_profiles else known) - policy.denied_profiles

@@ -1,0 +1,121 @@
+"""What was prepared saves work and changes nothing: every step of a life against a fresh start."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from autoslicer.core.planner import Prepared, replan
+from autoslicer.core.policy import BUILT_IN
+from autoslicer.core.rows import MigNodeRow, Taint
+from autoslicer.core.snapshot import Snapshot
+from tests.build import NOON, change, mignode, pod
+from tests.core.scenes import snapshot
+from tests.core.test_planner import random_scene
+
+Step = Callable[[random.Random, Snapshot], Snapshot]
+PATIENT = replace(
+    BUILT_IN, pending_seconds=20.0, batch_idle_seconds=10.0, batch_max_seconds=30.0, allow_mode_change=True
+)
+
+
+def a_pod_comes(rng: random.Random, now: Snapshot) -> Snapshot:
+    profile = rng.choice(["1g.10gb", "2g.20gb", "3g.40gb", "7g.80gb"])
+    made = pod(f"ns/new-{rng.randrange(10**6)}").wants({profile: rng.choice([1, 1, 9])})
+    made = rng.choice([made, made.tolerates("team"), made.resources({"cpu": "2"}), made.priority(9)])
+    (row,) = snapshot(made).pods.values()
+    row = replace(row, unschedulable_since=NOON - rng.choice([5.0, 25.0, 200.0]))
+    return replace(now, pods={**now.pods, row.key: row})
+
+
+def a_pod_goes(rng: random.Random, now: Snapshot) -> Snapshot:
+    gone = rng.choice([*now.pods, ""])
+    return replace(now, pods={key: row for key, row in now.pods.items() if key != gone})
+
+
+def a_pod_is_bound(rng: random.Random, now: Snapshot) -> Snapshot:
+    waiting = [row for row in now.pods.values() if not row.node]
+    if not waiting:
+        return now
+    row = replace(rng.choice(waiting), node=rng.choice(sorted(now.nodes)), phase="Running")
+    return replace(now, pods={**now.pods, row.key: row})
+
+
+def a_node_changes(rng: random.Random, now: Snapshot) -> Snapshot:
+    row = now.nodes[rng.choice(sorted(now.nodes))]
+    row = rng.choice(
+        [
+            replace(row, unschedulable=not row.unschedulable),
+            replace(row, resource_version="9"),
+            replace(row, taints=() if row.taints else (Taint("team", "", "NoSchedule"),)),
+            replace(row, labels={**row.labels, "nvidia.com/mig.config": "all-7g.80gb"}),
+        ]
+    )
+    return replace(now, nodes={**now.nodes, row.name: row})
+
+
+def an_agent_looks(rng: random.Random, now: Snapshot) -> Snapshot:
+    (row,) = snapshot(mignode(rng.choice(sorted(now.nodes))).gpu({"7g.80gb": 1})).mignodes.values()
+    seen: MigNodeRow = replace(row, observed=NOON - rng.choice([0.0, 880.0, 2000.0]))
+    return replace(now, mignodes={**now.mignodes, row.name: seen})
+
+
+def a_change_begins(rng: random.Random, now: Snapshot) -> Snapshot:
+    waiting = [key for key, row in now.pods.items() if not row.node]
+    seven, small = [{"7g.80gb": 1}], [{"1g.10gb": 7}]
+    made = change(rng.choice(sorted(now.nodes)), seven, small, phase="Labelled", serves=waiting[:1])
+    return replace(now, changes={**now.changes, **snapshot(made).changes})
+
+
+def a_change_ends(rng: random.Random, now: Snapshot) -> Snapshot:
+    return replace(now, changes={})
+
+
+def nothing_happens(rng: random.Random, now: Snapshot) -> Snapshot:
+    return replace(now, pods=dict(now.pods))
+
+
+STEPS: list[Step] = [
+    *[a_pod_comes] * 6,
+    *[a_pod_goes, a_pod_is_bound, a_node_changes, an_agent_looks] * 2,
+    a_change_begins,
+    a_change_ends,
+    nothing_happens,
+]
+
+
+@pytest.mark.parametrize("waiting", [False, True])
+@pytest.mark.parametrize("seed", range(12))
+def test_a_life_of_small_steps(seed: int, waiting: bool) -> None:
+    """After each of many steps the outcome from what was prepared is that of a fresh start."""
+    rng = random.Random(seed)
+    now, prepared, at = snapshot(*random_scene(rng)), Prepared(), NOON
+    policies = {PATIENT.name: PATIENT}
+    told: Counter[bool] = Counter()
+    for _ in range(25):
+        now = rng.choice(STEPS)(rng, now)
+        at += rng.choice([0.0, 0.0, 6.0, 30.0])
+        outcome, prepared = replan(now, policies, at, prepared, waiting=waiting)
+        fresh, _ = replan(now, policies, at, Prepared(), waiting=waiting)
+        assert outcome == fresh
+        told[bool(fresh.plan.served)] += 1
+    assert told[True] or told[False] == 25
+
+
+def test_what_has_not_changed_is_not_made_anew() -> None:
+    """One pod more: every other pod and every node of the problem is the very object that it was."""
+    rng = random.Random(5)
+    now = snapshot(*random_scene(rng))
+    policies = {BUILT_IN.name: BUILT_IN}
+    _, first = replan(now, policies, NOON, Prepared())
+    _, second = replan(a_pod_comes(rng, now), policies, NOON, first)
+    assert first.posed is not None
+    assert second.posed is not None
+    assert second.posed.problem.nodes is first.posed.problem.nodes
+    old = {id(one) for one in first.posed.problem.pods}
+    assert len(second.posed.problem.pods) == len(old) + 1
+    assert len(old - {id(one) for one in second.posed.problem.pods}) == 0
