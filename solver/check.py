@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from solver.check_levels import wrong_levels
 from solver.geometry import Geometry
-from solver.problem import Counts, Gpu, Node, Pod, Problem
+from solver.problem import Counts, Gpu, Node, Pod, Problem, Rank
 from solver.solution import By, Solution
 
 
@@ -230,9 +230,9 @@ def _needless(planned: _Planned) -> Iterator[str]:
 
 def _wrong_order(problem: Problem, solution: Solution) -> Iterator[str]:
     served = {row.pod for row in solution.served}
-    groups: dict[tuple[int, Counts, Counts, frozenset[str]], list[Pod]] = defaultdict(list)
+    groups: dict[tuple[Rank, int, Counts, Counts, frozenset[str]], list[Pod]] = defaultdict(list)
     for pod in problem.pods:
-        groups[pod.priority, pod.slices, pod.resources, pod.nodes].append(pod)
+        groups[pod.rank, pod.weight, pod.slices, pod.resources, pod.nodes].append(pod)
     for pods in groups.values():
         pods.sort(key=lambda pod: (pod.order, pod.name))
         for first, second in pairwise(pods):

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
-from solver.problem import Counts, Node, Problem
+from solver.problem import Counts, Node, Problem, Rank
 from solver.solution import Level, Solution, Status
 
 COSTS = ("evictions", "nodesChanged", "gpusChanged")
+
+LevelKey = tuple[str, Rank | None]
+"""the name of a level, and the rank where it is one of several"""
 
 
 def wrong_levels(problem: Problem, solution: Solution) -> Iterator[str]:
@@ -17,39 +20,44 @@ def wrong_levels(problem: Problem, solution: Solution) -> Iterator[str]:
     The names in the solution must be known to be those of the problem.
     """
     due = values(problem, solution)
-    if [(level.name, level.priority) for level in solution.levels] != [key for key, _ in due]:
-        names = ", ".join(name if priority is None else f"{name}({priority})" for (name, priority), _ in due)
+    if [(level.name, level.rank) for level in solution.levels] != [key for key, _ in due]:
+        names = ", ".join(_title(key) for key, _ in due)
         yield f"the levels should be {names}, in this order"
         return
-    for level, (_, value) in zip(solution.levels, due, strict=True):
+    for level, (key, value) in zip(solution.levels, due, strict=True):
         if level.value != value:
-            yield f"level {_title(level)} is {value}, not {level.value}"
+            yield f"level {_title(key)} is {value}, not {level.value}"
         elif level.bound is not None and _beyond(level, level.bound):
-            yield f"level {_title(level)} is {level.value} and passes its bound {level.bound}"
+            yield f"level {_title(key)} is {level.value} and passes its bound {level.bound}"
     ranked = [level for level in solution.levels if level.name != "spare"]
     if solution.status is Status.OPTIMAL:
         for level in ranked:
             if level.bound != level.value:
-                yield f"the status is Optimal though level {_title(level)} is not proven"
+                title = _title((level.name, level.rank))
+                yield f"the status is Optimal though level {title} is not proven"
     elif solution.status is Status.FEASIBLE and all(level.bound == level.value for level in ranked):
         yield "the status is Feasible though every level is proven"
 
 
-def _title(level: Level) -> str:
-    return level.name if level.priority is None else f"{level.name} of priority {level.priority}"
+def _title(key: LevelKey) -> str:
+    name, rank = key
+    if rank is None:
+        return name
+    return f"{name} of {'starved pods of ' if rank.starved else ''}priority {rank.priority}"
 
 
 def _beyond(level: Level, bound: int) -> bool:
     return level.value < bound if level.name in COSTS else level.value > bound
 
 
-def values(problem: Problem, solution: Solution) -> list[tuple[tuple[str, int | None], int]]:
-    """What a solution reaches on each level, in order, each with the level's name and priority."""
-    priority = {pod.name: pod.priority for pod in problem.pods}
-    served = Counter(priority[row.pod] for row in solution.served)
-    levels: list[tuple[tuple[str, int | None], int]] = [
-        (("servedWeight", each), served[each]) for each in sorted(set(priority.values()), reverse=True)
-    ]
+def values(problem: Problem, solution: Solution) -> list[tuple[LevelKey, int]]:
+    """What a solution reaches on each level, in order, each with the level's name and rank."""
+    pods = {pod.name: pod for pod in problem.pods}
+    served: Counter[Rank] = Counter()
+    for row in solution.served:
+        served[pods[row.pod].rank] += pods[row.pod].weight
+    ranks = sorted({pod.rank for pod in problem.pods}, reverse=True)
+    levels: list[tuple[LevelKey, int]] = [(("servedWeight", rank), served[rank]) for rank in ranks]
     levels.append((("evictions", None), 0))
     levels.append((("nodesChanged", None), len({change.node for change in solution.changes})))
     levels.append((("gpusChanged", None), len(solution.changes)))

@@ -16,9 +16,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from solver.check import check
-from solver.check_levels import COSTS, values
+from solver.check_levels import COSTS, LevelKey, values
 from solver.known import Group, Known, Occupied, group, occupied, with_pod
-from solver.problem import Node, Pod, Problem
+from solver.problem import Node, Pod, Problem, Rank
 from solver.solution import By, Change, Level, Served, Solution, Status
 from solver.solve import fallback, solve
 
@@ -30,7 +30,7 @@ _ALONE, _TOGETHER = 6, 3
 """nodes that are tried one by one for a pod that no free slices serve, and then as one"""
 _EFFORT = 1
 
-_Value = dict[tuple[str, int | None], int]
+_Value = dict[LevelKey, int]
 
 
 def extend(before: Known, problem: Problem, pods: Iterable[Pod]) -> Known | None:
@@ -46,7 +46,7 @@ def extend(before: Known, problem: Problem, pods: Iterable[Pod]) -> Known | None
     if not alone or len(problem.nodes) <= SMALL or before.solution.status is Status.FALLBACK:
         return None
     found: Known | None = before
-    for pod in sorted(pods, key=lambda pod: (-pod.priority, pod.order, pod.name)):
+    for pod in sorted(pods, key=_precedence):
         if found is not None:
             found = _one(with_pod(found, problem, pod), pod)
     if found is None or found.added > max(_MUCH, len(problem.pods) // 100):
@@ -56,7 +56,7 @@ def extend(before: Known, problem: Problem, pods: Iterable[Pod]) -> Known | None
 
 def _one(before: Known, came: Pod) -> Known | None:
     """The pod served, or not; None where the answer is not legal."""
-    before = _levelled(before, came.priority)
+    before = _levelled(before, came.rank)
     able = [
         place for place in before.nodes.values() if place.node.name in came.nodes and place.may_hold(came)
     ]
@@ -99,8 +99,8 @@ def _slack(before: Known, place: Occupied) -> int:
 
 
 def _lower(before: Known, place: Occupied, came: Pod) -> int:
-    """Pods of lower priority on a node."""
-    return sum(before.pods[name].priority < came.priority for name in place.pods)
+    """Pods of lower rank on a node."""
+    return sum(before.pods[name].rank < came.rank for name in place.pods)
 
 
 def _part(before: Known, nodes: Sequence[Node], came: Iterable[Pod]) -> Problem:
@@ -121,7 +121,7 @@ def _gain(before: Known, sub: Problem, found: Solution) -> tuple[int, ...]:
     """How good a part's solution is, level by level; greater is better."""
     value: _Value = dict(values(sub, found))
     levels = (level for level in before.solution.levels)
-    return tuple(_sign(level) * value.get((level.name, level.priority), 0) for level in levels)
+    return tuple(_sign(level) * value.get((level.name, level.rank), 0) for level in levels)
 
 
 def _sign(level: Level) -> int:
@@ -208,28 +208,32 @@ def _revalued(before: Known, old: _Value, new: _Value, came: Pod) -> tuple[Level
     levels: list[Level] = []
     open_below = False
     for level in before.solution.levels:
-        key = level.name, level.priority
+        key = level.name, level.rank
         gain = new.get(key, 0) - old.get(key, 0)
-        own = key == ("servedWeight", came.priority)
+        weight = came.weight if key == ("servedWeight", came.rank) else 0
         bound = None if open_below else level.bound
-        if bound is not None and own:
-            bound += 1
+        if bound is not None:
+            bound += weight
         if level.name in COSTS and level.value + gain == 0:
             bound = 0
-        levels.append(Level(level.name, level.priority, level.value + gain, bound))
-        open_below = open_below or _sign(level) * gain < int(own)
+        levels.append(Level(level.name, level.rank, level.value + gain, bound))
+        open_below = open_below or _sign(level) * gain < weight
     return tuple(levels)
 
 
-def _levelled(before: Known, priority: int) -> Known:
-    """With a level for the priority."""
+def _levelled(before: Known, rank: Rank) -> Known:
+    """With a level for the rank."""
     levels = before.solution.levels
     served = [level for level in levels if level.name == "servedWeight"]
-    if any(level.priority == priority for level in served):
+    if any(level.rank == rank for level in served):
         return before
-    at = sum(level.priority is not None and level.priority > priority for level in served)
-    new = (*levels[:at], Level("servedWeight", priority, 0, 0), *levels[at:])
+    at = sum(level.rank is not None and level.rank > rank for level in served)
+    new = (*levels[:at], Level("servedWeight", rank, 0, 0), *levels[at:])
     return replace(before, solution=replace(before.solution, levels=new))
+
+
+def _precedence(pod: Pod) -> tuple[int, bool, int, str]:
+    return -pod.priority, not pod.starved, pod.order, pod.name
 
 
 def _name(one: Node | Pod) -> str:

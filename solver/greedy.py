@@ -15,13 +15,13 @@ _Order = Callable[[Instance, int], tuple[int, ...]]
 
 
 def draft(instance: Instance) -> Draft:
-    """The best of three greedy plans, which differ in the order of the classes within a priority.
+    """The best of three greedy plans, which differ in the order of the classes within a rank.
 
     No order dominates the others: large pods first wastes least, small pods first serves most, and the pods
     with the fewest sites first saves those that cannot go elsewhere.
     """
     orders: tuple[_Order, ...] = (_largest, _smallest, _scarcest)
-    return max((_one(instance, order) for order in orders), key=lambda plan: merit(instance, plan).rank)
+    return max((_one(instance, order) for order in orders), key=lambda plan: merit(instance, plan).score)
 
 
 def _largest(instance: Instance, q: int) -> tuple[int, ...]:
@@ -60,7 +60,7 @@ def _filled(instance: Instance, order: _Order, frozen: set[int]) -> list[Room]:
     for s, site in enumerate(instance.sites):
         for q in site.fits:
             sites[q].append(s)
-    keys = {q: (-instance.classes[q].priority, *order(instance, q)) for q in range(len(instance.classes))}
+    keys = {q: (instance.classes[q].rank, *order(instance, q)) for q in range(len(instance.classes))}
     for q in sorted(keys, key=keys.__getitem__):
         _serve(rooms, sites[q], q, len(instance.classes[q].pods))
     return rooms

@@ -8,18 +8,21 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from solver.geometry import Geometry
-from solver.problem import Counts, Gpu, Node, Pod, Problem, counts
+from solver.problem import Counts, Gpu, Node, Pod, Problem, Rank, counts
 
 
 @dataclass(frozen=True, slots=True)
 class PodClass:
-    """Pods that ask for the same, on the same nodes, at the same priority.
+    """Pods of the same rank and weight that ask for the same on the same nodes.
 
     Attributes:
+        rank: the position of their rank in the instance's, 0 for the most important.
+        weight: what serving one of them counts for.
         pods: names, in the order in which they are to be served.
     """
 
-    priority: int
+    rank: int
+    weight: int
     slices: Counts
     resources: Counts
     pods: tuple[str, ...]
@@ -67,24 +70,34 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """Pod classes and the sites that can take at least one of them."""
+    """Pod classes and the sites that can take at least one of them.
 
+    Attributes:
+        ranks: of all pods of the problem, the most important first; parts of an instance keep all of them.
+        classes: the most important first.
+        sites: sorted by the name of the node.
+    """
+
+    ranks: tuple[Rank, ...]
     classes: tuple[PodClass, ...]
     sites: tuple[Site, ...]
 
 
 def aggregate(problem: Problem) -> Instance:
     """The instance of a problem, without pods that no node could ever take and nodes that can take none."""
-    grouped: dict[tuple[int, Counts, Counts, frozenset[str]], list[Pod]] = defaultdict(list)
+    ranks = problem.ranks
+    position = {rank: r for r, rank in enumerate(ranks)}
+    grouped: dict[tuple[int, int, Counts, Counts, frozenset[str]], list[Pod]] = defaultdict(list)
     for pod in problem.pods:
-        grouped[pod.priority, pod.slices, pod.resources, pod.nodes].append(pod)
-    keys = sorted(grouped, key=lambda key: (-key[0], key[1], key[2], min(p.name for p in grouped[key])))
-    asked = frozenset(name for _, slices, _, _ in keys for name, _ in slices)
+        grouped[position[pod.rank], pod.weight, pod.slices, pod.resources, pod.nodes].append(pod)
+    keys = sorted(grouped, key=lambda key: (*key[:-1], min(pod.name for pod in grouped[key])))
+    asked = frozenset(name for _, _, slices, _, _ in keys for name, _ in slices)
     most = {node.name: _most_slices(node, asked) for node in problem.nodes}
     fits: dict[str, dict[int, int]] = {node.name: {} for node in problem.nodes}
     classes: list[PodClass] = []
-    for priority, slices, resources, names in keys:
-        pods = sorted(grouped[priority, slices, resources, names], key=lambda pod: (pod.order, pod.name))
+    for key in keys:
+        rank, weight, slices, resources, names = key
+        pods = sorted(grouped[key], key=lambda pod: (pod.order, pod.name))
         at_most = {
             node.name: fit
             for node in problem.nodes
@@ -93,9 +106,9 @@ def aggregate(problem: Problem) -> Instance:
         for name, fit in at_most.items():
             fits[name][len(classes)] = fit
         if at_most:
-            classes.append(PodClass(priority, slices, resources, tuple(pod.name for pod in pods)))
+            classes.append(PodClass(rank, weight, slices, resources, tuple(pod.name for pod in pods)))
     sites = tuple(_site(node, fits[node.name], classes) for node in problem.nodes if fits[node.name])
-    return Instance(tuple(classes), sites)
+    return Instance(ranks, tuple(classes), sites)
 
 
 def split(instance: Instance) -> tuple[Instance, ...]:
@@ -138,6 +151,7 @@ def _restricted(instance: Instance, members: list[int]) -> Instance:
     position = {q: new for new, q in enumerate(wanted)}
     sites = (instance.sites[index] for index in members)
     return Instance(
+        instance.ranks,
         tuple(instance.classes[q] for q in wanted),
         tuple(replace(s, fits={position[q]: most for q, most in s.fits.items()}) for s in sites),
     )

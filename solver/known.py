@@ -10,16 +10,16 @@ from functools import cache
 
 from solver.geometry import Geometry
 from solver.instance import may_change
-from solver.problem import Counts, Node, Pod, Problem
+from solver.problem import Counts, Node, Pod, Problem, Rank
 from solver.solution import By, Change, Served, Solution
 
-Group = tuple[int, Counts, Counts, frozenset[str]]
-"""pods that agree in this are served in their order: priority, slices, resources, nodes"""
+Group = tuple[Rank, int, Counts, Counts, frozenset[str]]
+"""pods that agree in this are served in their order: rank, weight, slices, resources, nodes"""
 
 
 def group(pod: Pod) -> Group:
     """The pods that are interchangeable with this one."""
-    return pod.priority, pod.slices, pod.resources, pod.nodes
+    return pod.rank, pod.weight, pod.slices, pod.resources, pod.nodes
 
 
 @dataclass(frozen=True, slots=True)

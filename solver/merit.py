@@ -14,29 +14,28 @@ class Merit:
     """The levels of one plan.
 
     Attributes:
-        served: pods served, for each priority of the instance.
+        served: the weight of the pods served, for each rank of the instance.
         nodes: nodes that change.
         gpus: GPUs that change.
         spare: squared memory units of instances on changed GPUs that stay free.
     """
 
-    served: dict[int, int]
+    served: tuple[int, ...]
     nodes: int
     gpus: int
     spare: int
 
     @property
-    def rank(self) -> tuple[int, ...]:
+    def score(self) -> tuple[int, ...]:
         """Greater is better, level by level."""
-        by_priority = (self.served[p] for p in sorted(self.served, reverse=True))
-        return (*by_priority, -self.nodes, -self.gpus, self.spare)
+        return (*self.served, -self.nodes, -self.gpus, self.spare)
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """What no plan can pass on a level, given the values of the levels above; None where nothing is known."""
 
-    served: dict[int, int]
+    served: tuple[int, ...]
     nodes: int | None = None
     gpus: int | None = None
     spare: int | None = None
@@ -44,12 +43,13 @@ class Bounds:
 
 def merit(instance: Instance, plan: Draft) -> Merit:
     """What the plan is worth."""
-    served: Counter[int] = Counter({group.priority: 0 for group in instance.classes})
+    served = [0] * len(instance.ranks)
     for pods in plan.pods.values():
         for q, count in pods.items():
-            served[instance.classes[q].priority] += count
+            group = instance.classes[q]
+            served[group.rank] += count * group.weight
     gpus = sum(len(new) for changed in plan.layouts.values() for new in changed.values())
-    return Merit(dict(served), len(plan.layouts), gpus, spare(instance, plan))
+    return Merit(tuple(served), len(plan.layouts), gpus, spare(instance, plan))
 
 
 def certain(instance: Instance) -> Bounds:
@@ -57,7 +57,7 @@ def certain(instance: Instance) -> Bounds:
     room: Counter[int] = Counter()
     for site in instance.sites:
         room.update(site.fits)
-    served: Counter[int] = Counter()
+    served = [0] * len(instance.ranks)
     for q, group in enumerate(instance.classes):
-        served[group.priority] += min(len(group.pods), room[q])
-    return Bounds(dict(served))
+        served[group.rank] += min(len(group.pods), room[q]) * group.weight
+    return Bounds(tuple(served))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from solver.geometry import Geometry
 
@@ -69,6 +70,18 @@ class Node:
     mode_change: bool = False
 
 
+class Rank(NamedTuple):
+    """What makes pods equally important; a greater rank is strictly more important.
+
+    Attributes:
+        priority: the Kubernetes priority.
+        starved: the pods have waited so long that they go just before the others of their priority.
+    """
+
+    priority: int
+    starved: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Pod:
     """A pod that waits for slices.
@@ -80,6 +93,8 @@ class Pod:
         resources: everything else asked for, in the units of `Node.resources`.
         nodes: the names of the nodes where every predicate that does not count resources holds.
         order: position among equals; smaller goes first (older, then by name).
+        weight: what serving it counts for among pods of its rank; at least 1.
+        starved: it goes before the pods of its priority that are not.
     """
 
     name: str
@@ -88,6 +103,13 @@ class Pod:
     resources: Counts
     nodes: frozenset[str]
     order: int = 0
+    weight: int = 1
+    starved: bool = False
+
+    @property
+    def rank(self) -> Rank:
+        """Levels are strict between different ranks."""
+        return Rank(self.priority, self.starved)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,3 +127,8 @@ class Problem:
         for kind, names in (("node", [n.name for n in self.nodes]), ("pod", [p.name for p in self.pods])):
             if any(map(operator.ge, names, names[1:])):
                 raise ValueError(f"the {kind} names of a problem must be sorted and unique")
+
+    @property
+    def ranks(self) -> tuple[Rank, ...]:
+        """The ranks of the pods, the most important first."""
+        return tuple(sorted({pod.rank for pod in self.pods}, reverse=True))

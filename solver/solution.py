@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from solver.problem import Counts
+from solver.problem import Counts, Rank
 
 
 class By(StrEnum):
@@ -52,14 +52,14 @@ class Level:
 
     Attributes:
         name: servedWeight, evictions, nodesChanged, gpusChanged or spare.
-        priority: for servedWeight the pods' priority; None for the others.
+        rank: for servedWeight the pods' rank; None for the others.
         value: what the solution reaches.
         bound: what no solution with the same values on the levels above can pass (upper for servedWeight and
             spare, lower for costs); None where nothing is known.
     """
 
     name: str
-    priority: int | None
+    rank: Rank | None
     value: int
     bound: int | None
 

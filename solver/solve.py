@@ -91,11 +91,11 @@ def _levels(problem: Problem, answers: list[_Answer]) -> tuple[Level, ...]:
     merits = [merit(a.part, a.plan) for a in answers]
     levels: list[Level] = []
     proven = True
-    for priority in sorted({pod.priority for pod in problem.pods}, reverse=True):
+    for r, rank in enumerate(problem.ranks):
         alone = proven or len(answers) == 1
-        bounds = [(a.bounds if alone else certain(a.part)).served.get(priority, 0) for a in answers]
-        value = sum(m.served.get(priority, 0) for m in merits)
-        levels.append(Level("servedWeight", priority, value, sum(bounds)))
+        bounds = [(a.bounds if alone else certain(a.part)).served[r] for a in answers]
+        value = sum(m.served[r] for m in merits)
+        levels.append(Level("servedWeight", rank, value, sum(bounds)))
         proven = proven and value == sum(bounds)
     levels.append(Level("evictions", None, 0, 0))
     for name in ("nodes", "gpus", "spare"):

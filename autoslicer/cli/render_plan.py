@@ -107,7 +107,9 @@ def _levels(console: Console, levels: Sequence[Level]) -> None:
 
     table = Table("OBJECTIVE", "PRIORITY", "VALUE", "BOUND", box=None, pad_edge=False, header_style="bold")
     for level in levels:
-        priority = "" if level.priority is None else str(level.priority)
+        priority = (
+            "" if level.rank is None else f"{level.rank.priority}{' (starved)' if level.rank.starved else ''}"
+        )
         bound = "unknown" if level.bound is None else str(level.bound)
         table.add_row(level.name, priority, str(level.value), bound)
     console.print()

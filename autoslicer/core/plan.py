@@ -101,8 +101,10 @@ def _verdict(kind: str, verdict: Verdict) -> dict[str, str]:
 
 
 def _level(level: Level) -> dict[str, Any]:
-    priority = {} if level.priority is None else {"priority": level.priority}
-    return {"name": level.name, **priority, "value": level.value, "bound": level.bound}
+    rank: dict[str, Any] = {} if level.rank is None else {"priority": level.rank.priority}
+    if level.rank is not None and level.rank.starved:
+        rank["starved"] = True
+    return {"name": level.name, **rank, "value": level.value, "bound": level.bound}
 
 
 def summary(plan: Plan) -> str:

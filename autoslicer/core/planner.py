@@ -164,10 +164,7 @@ def _checked(problem: Problem, effort: int) -> Solution:
 
 def _nothing(problem: Problem) -> Solution:
     """No pod served and no GPU changed, which is always legal."""
-    served = [
-        Level("servedWeight", priority, 0, None)
-        for priority in sorted({pod.priority for pod in problem.pods}, reverse=True)
-    ]
+    served = [Level("servedWeight", rank, 0, None) for rank in problem.ranks]
     costs = [Level(name, None, 0, 0) for name in ("evictions", "nodesChanged", "gpusChanged", "spare")]
     return Solution((), (), (*served, *costs), Status.FALLBACK)
 

@@ -8,18 +8,18 @@ from dataclasses import replace
 
 from simulations.baselines.cutting import covers
 from simulations.baselines.end import End, first_twins
-from solver.problem import Counts, Node, Pod, Problem
+from solver.problem import Counts, Node, Pod, Problem, Rank
 from solver.solution import By, Change, Level, Served, Solution, Status
 
 
 def by_importance(problem: Problem) -> list[Pod]:
-    """The pods, higher priority first, then older ones, then by name."""
+    """The pods, higher ranks first, then older ones, then by name."""
     return sorted(problem.pods, key=importance)
 
 
-def importance(pod: Pod) -> tuple[int, int, str]:
+def importance(pod: Pod) -> tuple[int, bool, int, str]:
     """Sorts pods by importance."""
-    return -pod.priority, pod.order, pod.name
+    return -pod.priority, not pod.starved, pod.order, pod.name
 
 
 def outcome(
@@ -99,18 +99,17 @@ def _oldest_first(problem: Problem, rows: Iterable[tuple[Pod, str, By]]) -> Iter
 
 
 def _kind(pod: Pod) -> tuple[object, ...]:
-    return pod.priority, pod.slices, pod.resources, pod.nodes
+    return pod.rank, pod.weight, pod.slices, pod.resources, pod.nodes
 
 
 def _levels(problem: Problem, served: Sequence[Served], changes: Sequence[Change]) -> tuple[Level, ...]:
     """What the plan reaches on each level; a baseline proves nothing."""
-    priority = {pod.name: pod.priority for pod in problem.pods}
-    reached = Counter(priority[row.pod] for row in served)
+    pods = {pod.name: pod for pod in problem.pods}
+    reached: Counter[Rank] = Counter()
+    for row in served:
+        reached[pods[row.pod].rank] += pods[row.pod].weight
     return (
-        *(
-            Level("servedWeight", each, reached[each], None)
-            for each in sorted(set(priority.values()), reverse=True)
-        ),
+        *(Level("servedWeight", rank, reached[rank], None) for rank in problem.ranks),
         Level("evictions", None, 0, None),
         Level("nodesChanged", None, len({change.node for change in changes}), None),
         Level("gpusChanged", None, len(changes), None),

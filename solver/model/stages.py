@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 from ortools.sat.python import cp_model
 
@@ -13,6 +13,9 @@ from solver.instance import Instance
 from solver.merit import Bounds, Merit, certain, merit
 from solver.model.benefit import require_benefit
 from solver.model.site import Expr, SiteModel, total
+
+_DISTINCT = 10**6
+"""the most values of an objective that stands for several ranks; far more and the relaxations lose precision"""
 
 
 def improve(instance: Instance, start: Draft, effort: float) -> tuple[Draft, Bounds, float]:
@@ -48,19 +51,38 @@ class _Search:
     def run(self) -> Bounds:
         """Solve every level; afterwards `best` is the plan and `left` the effort that was not needed."""
         ceiling = certain(self.instance).served
-        served = {}
-        for priority in sorted(ceiling, reverse=True):
-            classes = [q for q, group in enumerate(self.instance.classes) if group.priority == priority]
-            pods = total(site.pods[q] for site in self.sites for q in classes if q in site.pods)
-            served[priority] = self._maximise(pods, _served(priority), ceiling[priority])
+        served = [0] * len(ceiling)
+        for window in _windows(ceiling):
+            served[window.start : window.stop] = self._served(window, ceiling)
         nodes = -self._maximise(-total(site.opened for site in self.sites), lambda m: -m.nodes, 0)
         nodes_proven = self.proven
         gpus = -self._maximise(-total(z for site in self.sites for z in site.given), lambda m: -m.gpus, 0)
         if not self.best.layouts:
-            return Bounds(served, nodes, gpus, 0)
+            return Bounds(tuple(served), nodes, gpus, 0)
         free = total(site.spare() for site in self.sites)
         spare = self._maximise(free, lambda m: m.spare, sys.maxsize, last=True)
-        return Bounds(served, nodes, gpus if nodes_proven else None, spare if self.proven else None)
+        return Bounds(tuple(served), nodes, gpus if nodes_proven else None, spare if self.proven else None)
+
+    def _served(self, window: range, ceiling: Sequence[int]) -> list[int]:
+        """Improve the pods served of several ranks at once, the first strictly before the next; their bounds."""
+        weights = {r: math.prod(ceiling[lower] + 1 for lower in window if lower > r) for r in window}
+        objective = total(
+            weights[group.rank] * group.weight * site.pods[q]
+            for q, group in enumerate(self.instance.classes)
+            if group.rank in window
+            for site in self.sites
+            if q in site.pods
+        )
+        left = self._maximise(
+            objective,
+            lambda m: sum(weight * m.served[r] for r, weight in weights.items()),
+            sum(weight * ceiling[r] for r, weight in weights.items()),
+        )
+        bounds = []
+        for r, reached in zip(window, merit(self.instance, self.best).served[window.start :], strict=False):
+            bounds.append(min(ceiling[r], left // weights[r]))
+            left -= weights[r] * reached
+        return bounds
 
     def _maximise(
         self, objective: Expr, level: Callable[[Merit], int], ceiling: int, last: bool = False
@@ -107,7 +129,7 @@ class _Search:
         for s, site in enumerate(self.sites):
             site.read(solver, plan, s)
         plan = prune(self.instance, plan)
-        self.best = max(self.best, plan, key=lambda d: merit(self.instance, d).rank)
+        self.best = max(self.best, plan, key=lambda d: merit(self.instance, d).score)
         return math.floor(solver.best_objective_bound + 1e-6)
 
     def _hint(self) -> None:
@@ -117,5 +139,13 @@ class _Search:
                 self.model.add_hint(var, value)
 
 
-def _served(priority: int) -> Callable[[Merit], int]:
-    return lambda merit: merit.served[priority]
+def _windows(ceiling: Sequence[int]) -> Iterator[range]:
+    """Runs of ranks that one objective can tell apart without large numbers."""
+    first, distinct = 0, 1
+    for r, most in enumerate(ceiling):
+        distinct *= most + 1
+        if distinct > _DISTINCT and r > first:
+            yield range(first, r)
+            first, distinct = r, most + 1
+    if ceiling:
+        yield range(first, len(ceiling))

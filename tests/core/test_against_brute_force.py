@@ -69,8 +69,8 @@ def cluster_node(plain: dict[str, Any]) -> list[Builder]:
 
 def levels(made: Plan) -> dict[str, Any]:
     """The plan's levels as the brute force gives them."""
-    values = {level.name: level.value for level in made.levels if level.priority is None}
-    served = {level.priority: level.value for level in made.levels if level.priority is not None}
+    values = {level.name: level.value for level in made.levels if level.rank is None}
+    served = {level.rank: level.value for level in made.levels if level.rank is not None}
     return {
         "served": served,
         "nodes": values["nodesChanged"],

@@ -5,7 +5,8 @@ numbers out, so that it can judge the solver's problems and whole snapshots alik
 
 A node is `{"name", "gpus": [{"model", "layout": {profile: n} or None, "changeable"}], "free": {profile: n},
 "resources": {name: n}, "profiles": [names] or None, "minBenefit": n, "modeChange": bool}`, a pod is
-`{"name", "priority", "slices": {profile: n}, "resources": {name: n}, "nodes": [names]}`.
+`{"name", "priority", "slices": {profile: n}, "resources": {name: n}, "nodes": [names]}`; it counts for "weight"
+(1 where that is missing), and goes before its priority's others where "starved" is true.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def maximal(model, allowed):
 
 
 def optimum(nodes, pods):
-    """The levels of the best plan: `{"served": {priority: n}, "nodes": n, "gpus": n, "spare": n}`."""
+    """The levels of the best plan: `{"served": {(priority, starved): n}, "nodes": n, "gpus": n, "spare": n}`."""
     best = {0: (0, 0, 0)}  # cheapest (nodes, GPUs, -spare) for each set of pods served, as bit mask
     for node in nodes:
         outcomes = node_outcomes(node, pods)
@@ -75,20 +76,25 @@ def optimum(nodes, pods):
                     total = tuple(a + b for a, b in zip(cost, price, strict=True))
                     merged[mask | more] = min(total, merged.get(mask | more, total))
         best = merged
-    priorities = sorted({pod["priority"] for pod in pods}, reverse=True)
+    ranks = sorted({rank_of(pod) for pod in pods}, reverse=True)
 
     def served(mask):
         chosen = [pod for i, pod in enumerate(pods) if mask >> i & 1]
-        return tuple(sum(pod["priority"] == priority for pod in chosen) for priority in priorities)
+        return tuple(sum(pod.get("weight", 1) for pod in chosen if rank_of(pod) == rank) for rank in ranks)
 
     mask = max(best, key=lambda m: (served(m), tuple(-part for part in best[m])))
     changed, gpus, spare = best[mask]
     return {
-        "served": dict(zip(priorities, served(mask), strict=True)),
+        "served": dict(zip(ranks, served(mask), strict=True)),
         "nodes": changed,
         "gpus": gpus,
         "spare": -spare,
     }
+
+
+def rank_of(pod):
+    """What is strictly more important is greater."""
+    return pod["priority"], pod.get("starved", False)
 
 
 def node_outcomes(node, pods):

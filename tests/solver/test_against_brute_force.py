@@ -19,7 +19,7 @@ INSTANCES = 300
 def levels(solution):
     """A solution's levels as the brute force names them."""
     value = {level.name: level.value for level in solution.levels}
-    served = {level.priority: level.value for level in solution.levels if level.name == "servedWeight"}
+    served = {level.rank: level.value for level in solution.levels if level.name == "servedWeight"}
     return {
         "served": served,
         "nodes": value["nodesChanged"],
@@ -32,8 +32,8 @@ def greedy_levels(asked):
     """What greedy reaches by itself, without the leftovers."""
     instance = aggregate(asked)
     reached = merit(instance, greedy.draft(instance))
-    none = dict.fromkeys((pod.priority for pod in asked.pods), 0)
-    return {"served": none | reached.served, "nodes": reached.nodes, "gpus": reached.gpus}
+    served = dict(zip(instance.ranks, reached.served, strict=True))
+    return {"served": served, "nodes": reached.nodes, "gpus": reached.gpus}
 
 
 def test_every_level_is_the_best_there_is(capsys):
@@ -82,7 +82,8 @@ def test_what_is_certain_without_search_is_true():
     for seed in range(100):
         nodes, pods = tiny(random.Random(seed))
         served = brute.optimum(nodes, pods)["served"]
-        known = certain(aggregate(problem(nodes, pods))).served
-        assert all(count <= known.get(priority, 0) for priority, count in served.items()), f"instance {seed}"
-        tight += all(count == known.get(priority, 0) for priority, count in served.items())
+        instance = aggregate(problem(nodes, pods))
+        known = dict(zip(instance.ranks, certain(instance).served, strict=True))
+        assert all(weight <= known[rank] for rank, weight in served.items()), f"instance {seed}"
+        tight += served == known
     assert tight > 0

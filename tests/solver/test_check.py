@@ -238,11 +238,11 @@ def proven(solution):
 LEVEL_MUTATIONS = {
     "a level left out": (
         lambda s: replace(s, levels=s.levels[1:]),
-        "the levels should be servedWeight(0), evictions, nodesChanged, gpusChanged, spare, in this order",
+        "the levels should be servedWeight of priority 0, evictions, nodesChanged, gpusChanged, spare, in this order",
     ),
     "levels in another order": (
         lambda s: replace(s, levels=s.levels[::-1]),
-        "the levels should be servedWeight(0), evictions, nodesChanged, gpusChanged, spare, in this order",
+        "the levels should be servedWeight of priority 0, evictions, nodesChanged, gpusChanged, spare, in this order",
     ),
     "more pods than served": (
         lambda s: level(s, 0, value=7),

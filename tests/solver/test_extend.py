@@ -65,7 +65,7 @@ def test_an_extended_plan_is_legal_and_its_bounds_hold(capsys):
         assert check(asked, after.solution) == [], f"instance {seed}"
         mine, best = ranked(after.solution), best_values(nodes, pods)
         for level, value in mine:
-            goal = best[level.name, level.priority]
+            goal = best[level.name, level.rank]
             if level.bound is not None:
                 bound = level.bound if level.name in ("servedWeight", "spare") else -level.bound
                 assert goal <= bound, f"instance {seed}: {level}"

@@ -33,6 +33,8 @@ def problem(nodes, pods):
                 counts(pod["resources"]),
                 frozenset(pod["nodes"]),
                 pod["order"],
+                pod.get("weight", 1),
+                pod.get("starved", False),
             )
             for pod in sorted(pods, key=lambda pod: pod["name"])
         ),
