@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from ortools.linear_solver import pywraplp
 
 from solver.geometry import Geometry
-from solver.problem import Counts, Node, Pod, Problem
+from solver.problem import Counts, Node, Problem, Rank
 
 MOST_ALONE = 100
 _SLACK = 1e-6
@@ -41,11 +41,6 @@ def bounds(problem: Problem, values: Sequence[int]) -> list[int]:
     return [relaxation.most(level, value) for level, value in zip(relaxation.levels, values, strict=True)]
 
 
-def level_of(pod: Pod) -> tuple[int, bool]:
-    """Sorts the pods' levels, the most important first."""
-    return -pod.priority, not getattr(pod, "starved", False)
-
-
 @dataclass(slots=True)
 class _Place:
     """A node, or all nodes of one kind: what they have together."""
@@ -60,36 +55,36 @@ class _Place:
 class _Relaxation:
     def __init__(self, problem: Problem) -> None:
         self._solver = pywraplp.Solver.CreateSolver("CLP")
-        groups: defaultdict[Kind, Counter[tuple[int, bool]]] = defaultdict(Counter)
+        groups: defaultdict[Kind, Counter[tuple[Rank, int]]] = defaultdict(Counter)
         for pod in problem.pods:
-            groups[pod.slices, pod.resources, pod.nodes][level_of(pod)] += 1
-        self.levels = sorted({level_of(pod) for pod in problem.pods})
+            groups[pod.slices, pod.resources, pod.nodes][pod.rank, pod.weight] += 1
+        self.levels = problem.ranks
         self._kinds = list(groups)
-        self._terms: defaultdict[tuple[int, bool], list[pywraplp.Variable]] = defaultdict(list)
+        self._terms: defaultdict[Rank, list[tuple[pywraplp.Variable, int]]] = defaultdict(list)
         self._everywhere: list[pywraplp.Constraint] = []
         for kind in self._kinds:
             row = self._solver.Constraint(-self._solver.infinity(), 0)
-            for level, count in sorted(groups[kind].items()):
+            for (rank, weight), count in sorted(groups[kind].items()):
                 served = self._solver.NumVar(0, count, "")
-                self._terms[level].append(served)
+                self._terms[rank].append((served, weight))
                 row.SetCoefficient(served, 1)
             self._everywhere.append(row)
         for place in _places(problem, self._kinds):
             self._add(place)
 
-    def most(self, level: tuple[int, bool], value: int) -> int:
+    def most(self, level: Rank, value: int) -> int:
         """The level's bound; from then on the level must reach the value."""
         objective = self._solver.Objective()
         objective.Clear()
         objective.SetMaximization()
-        for term in self._terms[level]:
-            objective.SetCoefficient(term, 1)
+        for served, weight in self._terms[level]:
+            objective.SetCoefficient(served, weight)
         if self._solver.Solve() != pywraplp.Solver.OPTIMAL:
             raise RuntimeError("Clp finds no optimum of the relaxation")
         found = math.floor(objective.Value() * (1 + 1e-9) + _SLACK)
         row = self._solver.Constraint(value, self._solver.infinity())
-        for term in self._terms[level]:
-            row.SetCoefficient(term, 1)
+        for served, weight in self._terms[level]:
+            row.SetCoefficient(served, weight)
         return found
 
     def _add(self, place: _Place) -> None:

@@ -45,9 +45,7 @@ def _row(name: str, plan: Callable[[Problem], Solution], problem: Problem) -> di
     start = time.perf_counter()
     solution = plan(problem)
     seconds = time.perf_counter() - start
-    levels = [
-        {"name": level.name, "priority": level.priority, "value": level.value} for level in solution.levels
-    ]
+    levels = [{"name": level.name, "rank": level.rank, "value": level.value} for level in solution.levels]
     return {"planner": name, "levels": levels, "seconds": {"solved": seconds}}
 
 

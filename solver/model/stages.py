@@ -15,7 +15,7 @@ from solver.model.benefit import require_benefit
 from solver.model.site import Expr, SiteModel, total
 
 _DISTINCT = 10**6
-"""the most values of an objective that stands for several ranks; far more and the relaxations lose precision"""
+"""the most values of an objective that stands for several ranks: far more and relaxations lose precision"""
 
 
 def improve(instance: Instance, start: Draft, effort: float) -> tuple[Draft, Bounds, float]:
@@ -64,7 +64,7 @@ class _Search:
         return Bounds(tuple(served), nodes, gpus if nodes_proven else None, spare if self.proven else None)
 
     def _served(self, window: range, ceiling: Sequence[int]) -> list[int]:
-        """Improve the pods served of several ranks at once, the first strictly before the next; their bounds."""
+        """Improve several ranks at once, each strictly before the next; the bounds of what they serve."""
         weights = {r: math.prod(ceiling[lower] + 1 for lower in window if lower > r) for r in window}
         objective = total(
             weights[group.rank] * group.weight * site.pods[q]

@@ -17,10 +17,10 @@ from tests.solver import tiny
 
 def _row(name, served, bounds=None, **more):
     levels = [
-        {"name": "servedWeight", "priority": -i, "value": value, "bound": bounds[i] if bounds else None}
+        {"name": "servedWeight", "value": value, "bound": bounds[i] if bounds else None}
         for i, value in enumerate(served)
     ]
-    costs = [{"name": cost, "priority": None, "value": 1} for cost in ("nodesChanged", "gpusChanged")]
+    costs = [{"name": cost, "value": 1} for cost in ("nodesChanged", "gpusChanged")]
     about = {"scenario": "overload", "nodes": 1, "pods": 9, "seed": 1}
     return {**about, "planner": name, "levels": levels + costs, "seconds": {"solved": 0.5}, **more}
 

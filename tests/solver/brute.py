@@ -5,8 +5,8 @@ numbers out, so that it can judge the solver's problems and whole snapshots alik
 
 A node is `{"name", "gpus": [{"model", "layout": {profile: n} or None, "changeable"}], "free": {profile: n},
 "resources": {name: n}, "profiles": [names] or None, "minBenefit": n, "modeChange": bool}`, a pod is
-`{"name", "priority", "slices": {profile: n}, "resources": {name: n}, "nodes": [names]}`; it counts for "weight"
-(1 where that is missing), and goes before its priority's others where "starved" is true.
+`{"name", "priority", "slices": {profile: n}, "resources": {name: n}, "nodes": [names]}`. It
+counts for "weight" (1 where that is missing) and goes before its priority's others where "starved" is true.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def maximal(model, allowed):
 
 
 def optimum(nodes, pods):
-    """The levels of the best plan: `{"served": {(priority, starved): n}, "nodes": n, "gpus": n, "spare": n}`."""
+    """The best plan's levels: `{"served": {(priority, starved): n}, "nodes": n, "gpus": n, "spare": n}`."""
     best = {0: (0, 0, 0)}  # cheapest (nodes, GPUs, -spare) for each set of pods served, as bit mask
     for node in nodes:
         outcomes = node_outcomes(node, pods)

@@ -235,14 +235,19 @@ def proven(solution):
     return replace(solution, levels=tuple(replace(row, bound=row.value) for row in solution.levels))
 
 
+LEVELS_DUE = (
+    "the levels should be servedWeight of priority 0, evictions, nodesChanged, gpusChanged, spare, "
+    "in this order"
+)
+
 LEVEL_MUTATIONS = {
     "a level left out": (
         lambda s: replace(s, levels=s.levels[1:]),
-        "the levels should be servedWeight of priority 0, evictions, nodesChanged, gpusChanged, spare, in this order",
+        LEVELS_DUE,
     ),
     "levels in another order": (
         lambda s: replace(s, levels=s.levels[::-1]),
-        "the levels should be servedWeight of priority 0, evictions, nodesChanged, gpusChanged, spare, in this order",
+        LEVELS_DUE,
     ),
     "more pods than served": (
         lambda s: level(s, 0, value=7),

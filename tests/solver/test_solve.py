@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import solver
 from solver.check import check
 from solver.geometry import by_product
-from solver.problem import Gpu, Node, Pod, Problem, counts
+from solver.problem import Gpu, Node, Pod, Problem, Rank, counts
 from solver.solution import By, Change, Level, Status
 from solver.solve import solve
 from tests.solver.tiny import GEOMETRIES, problem, tiny
@@ -117,7 +117,7 @@ def test_the_greedy_plan_is_the_fallback():
     assert check(asked, solution) == []
     assert solution.status is Status.FALLBACK
     assert solution.levels == (
-        Level("servedWeight", 0, 4, 4),
+        Level("servedWeight", Rank(0), 4, 4),
         Level("evictions", None, 0, 0),
         Level("nodesChanged", None, 1, None),
         Level("gpusChanged", None, 1, None),

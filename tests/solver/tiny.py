@@ -84,6 +84,7 @@ def _pods(rng, nodes, mix):
     wanted = sorted({name for model in mix for name in _some_profiles(rng, model)})
     priorities = rng.choice([[0], [0, 100], [0, 100, 100000]])
     names = [node["name"] for node in nodes]
+    slices_count, some_starve = rng.random() < 0.4, rng.random() < 0.3
     pods = []
     for i in range(rng.choice([2, 5, 6, 7, 7, 7, 7, 7])):
         slices = {rng.choice(wanted): rng.choice([1, 1, 2, 2])}
@@ -99,9 +100,17 @@ def _pods(rng, nodes, mix):
                 if rng.random() < 0.5
                 else sorted(rng.sample(names, rng.randint(1, len(names)))),
                 "order": rng.randint(0, 2),
+                "weight": _compute(mix, slices) if slices_count else 1,
+                "starved": some_starve and rng.random() < 0.3,
             }
         )
     return pods
+
+
+def _compute(mix, slices):
+    """Compute slices that a pod asks for."""
+    rows = {row["name"]: row for model in mix for row in brute.models()[model]["profiles"]}
+    return sum(count * rows[name]["compute_slices"] for name, count in slices.items())
 
 
 def _solver_node(node):
