@@ -145,13 +145,25 @@ class _LeaseLock(BaseLock):
             await asyncio.sleep(rest)
 
     async def release(self) -> None:
-        """Leave the Lease without a holder, if it is ours, so that the next one need not wait it out."""
-        spec = {**(self._present.get("spec") or {}), "leaseDurationSeconds": 1}
-        if spec.pop("holderIdentity", None) != self.identity:
-            return
-        with contextlib.suppress(RefusedError, UnreachableError, TimeoutError):
+        """Leave the Lease without a holder, if it is ours, so that the next one need not wait it out.
+
+        It is read again, for a renewal whose answer nobody waited for may have been written all the same.
+        """
+        with contextlib.suppress(UnreachableError, TimeoutError):
             async with asyncio.timeout(RELEASE_SECONDS):
-                await self._client.update(self._path, {**self._present, "spec": spec})
+                while not await self._released():
+                    pass
+
+    async def _released(self) -> bool:
+        """Try once; false where a write of another crossed it."""
+        try:
+            present = await self._client.get(self._path)
+            spec = {**(present.get("spec") or {}), "leaseDurationSeconds": 1}
+            if spec.pop("holderIdentity", None) == self.identity:
+                await self._client.update(self._path, {**present, "spec": spec})
+        except RefusedError as error:
+            return not error.conflict
+        return True
 
     async def _written(self, call: Coroutine[Any, Any, Object]) -> bool:
         began = time.monotonic()

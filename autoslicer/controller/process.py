@@ -64,7 +64,8 @@ async def run(settings: Settings, client: Client, cache: Cache, metrics: Metrics
                 serving(listen_on(settings.metrics_address), cache, metrics)
             )
         except OSError as error:
-            reason = str(error.strerror).rpartition(": ")[2]
+            # what asyncio puts before the reason differs between versions of Python
+            reason = str(error.strerror).rpartition(": ")[2].rpartition("] ")[2]
             raise ControllerError(f"cannot listen on {settings.metrics_address}: {reason}") from None
         log.info("serving", port=port)
         search.warm_up()
