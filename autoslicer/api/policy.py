@@ -24,7 +24,7 @@ from autoslicer.api.values import (
     Timestamp,
     Word,
 )
-from autoslicer.core.policy import Mode
+from autoslicer.core.policy import Mode, Weight
 from solver.solution import Status
 
 
@@ -130,6 +130,21 @@ class Trigger(Model):
     batch_max_seconds: Seconds = Field(60, description="How long pods are gathered at most.")
 
 
+class Objective(Model):
+    """What of several plans is the better one; policies whose nodes can serve a common pod must agree."""
+
+    weight: Annotated[Weight, Word] = Field(
+        Weight.REQUESTS,
+        description="What a served pod counts for among those of its priority. Requests: one. "
+        "Slices: the compute slices that it asks for.",
+    )
+    starvation_seconds: Seconds = Field(
+        3600,
+        description="How long after its creation a waiting pod goes before the others of its priority; "
+        "0 for never.",
+    )
+
+
 class Budget(Model):
     """A limit on the nodes that are being changed at once."""
 
@@ -175,6 +190,10 @@ class PolicySpec(Model):
         Layouts(), description="Which layouts a plan may give to a GPU, and where they are written."
     )
     trigger: Trigger = Field(Trigger(), description="When pods that wait for a slice lead to a plan.")
+    objective: Objective = Field(
+        Objective(),
+        description="What makes a plan the better one; policies that can serve a common pod must agree.",
+    )
     disruption: Disruption = Field(Disruption(), description="How much may be disturbed, and for what gain.")
     recovery: Recovery = Field(
         Recovery(), description="What happens to a change that does not come to its end by itself."

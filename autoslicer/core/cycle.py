@@ -75,7 +75,7 @@ def decide(
         *created,
         *_forget(snapshot),
         *_told(snapshot, plan, withheld),
-        *standings(snapshot, policies, plan, outcome.demand, now),
+        *standings(snapshot, policies, plan, outcome.demand, outcome.conflicts, now),
     )
     wakes = [
         at for at in (outcome.wake, *_rests(snapshot, governed, policies)) if at is not None and at > now

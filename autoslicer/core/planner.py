@@ -59,11 +59,14 @@ class Outcome:
         plan: the plan.
         demand: the keys of the pods that wait for slices, those too that have not waited long enough to be
             planned for, or that a change under way will serve.
-        wake: when the next pod will have waited long enough (seconds since the epoch), or None.
+        conflicts: why a policy must agree with another on its objective and does not, by its name.
+        wake: when the next pod will have waited long enough, or begins to starve (seconds since the epoch),
+            or None.
     """
 
     plan: Plan
     demand: frozenset[str]
+    conflicts: Mapping[str, str]
     wake: float | None
 
 
@@ -134,8 +137,9 @@ def replan(
         levels=solution.levels,
     )
     reached("explained")
-    wake = next_window(wanted, policies, now) if waiting else None
-    return Outcome(result, _keys(wanted), wake), Prepared(
+    wakes = (next_window(wanted, policies, now), posed.next_starving) if waiting else ()
+    wake = min((at for at in wakes if at is not None), default=None)
+    return Outcome(result, _keys(wanted), posed.objectives.conflicts, wake), Prepared(
         snapshot, waiting, effort, wanted, posed, solved, made, told, digests
     )
 

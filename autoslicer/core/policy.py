@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,6 +19,31 @@ class Mode(StrEnum):
 
     RECOMMEND = "Recommend"
     AUTO = "Auto"
+
+
+class Weight(StrEnum):
+    """What a pod that is served counts for among pods of its rank."""
+
+    REQUESTS = "Requests"
+    SLICES = "Slices"
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """What of several plans is the better one.
+
+    Attributes:
+        weight: Requests: every pod counts for one. Slices: for the compute slices that it asks for.
+        starvation_seconds: a pod that was created so long ago goes just before the others of its priority;
+            0 for never.
+    """
+
+    weight: Weight = Weight.REQUESTS
+    starvation_seconds: float = 3600
+
+    def starves_at(self, created: float) -> float:
+        """When a pod that was created at this time begins to starve; both in seconds since the epoch."""
+        return created + self.starvation_seconds if self.starvation_seconds else math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +65,7 @@ class Policy:
         pending_seconds: a pod is demand for this policy's nodes once it has been unschedulable so long.
         batch_idle_seconds: plan when no new demand came for so long.
         batch_max_seconds: plan at the latest so long after the first new demand.
+        objective: what of several plans is the better one; policies that can serve a common pod must agree.
         budgets: "3" or "10%" of the governed nodes (rounded up); the strictest counts; empty means no limit.
         cooldown_seconds: a node rests so long after Done.
         min_benefit: pods served per reshaped node, at least.
@@ -59,6 +86,7 @@ class Policy:
     pending_seconds: float = 30
     batch_idle_seconds: float = 10
     batch_max_seconds: float = 60
+    objective: Objective = Objective()
     budgets: tuple[str, ...] = ("10%",)
     cooldown_seconds: float = 600
     min_benefit: int = 1

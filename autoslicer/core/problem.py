@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,13 +11,15 @@ from autoslicer.core import fitting
 from autoslicer.core.demand import Demand, ripening
 from autoslicer.core.differences import replaced
 from autoslicer.core.eligibility import Assessment
+from autoslicer.core.objectives import Objectives, objectives, refused
 from autoslicer.core.places import Places
 from autoslicer.core.plan import Verdict
-from autoslicer.core.policy import Policy
+from autoslicer.core.policy import Objective, Policy, Weight
 from autoslicer.core.rows import PodRow
 from autoslicer.core.sites import Sites, sites
 from autoslicer.core.snapshot import Snapshot
 from solver.problem import Counts, Pod, Problem, counts
+from solver.profile_name import parse
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,8 @@ class Posed:
         pods: the demand that is planned for, by key.
         ripe: of those that may not go to every policy's nodes yet, the policies whose time has come.
         asked: the resources, slices aside, that they ask for, sorted.
+        objectives: by which they count.
+        at: the moment, in seconds since the epoch.
         again: the keys of the pods that may differ from those of the problem that this one was made from;
             None where all may, or the nodes do.
         fresh: the pods that came since the problem that this one was made from, where nothing else differs;
@@ -42,6 +47,8 @@ class Posed:
     pods: Mapping[str, PodRow]
     ripe: Mapping[str, frozenset[str]]
     asked: tuple[str, ...]
+    objectives: Objectives
+    at: float
     again: frozenset[str] | None = None
     fresh: tuple[Pod, ...] | None = None
 
@@ -56,6 +63,12 @@ class Posed:
         """Of each governed node."""
         rows = self.sites.by_name.items()
         return {name: site.assessment for name, site in rows if site.assessment is not None}
+
+    @property
+    def next_starving(self) -> float | None:
+        """When the next pod begins to starve (seconds since the epoch), or None."""
+        times = (self.objectives.of(key).starves_at(row.created) for key, row in self.pods.items())
+        return min((at for at in times if self.at < at < math.inf), default=None)
 
 
 def pose(
@@ -81,11 +94,19 @@ def pose(
     ripe = ripening(demand.pods, policies, now) if waiting else {}
     pods, again = _planned(snapshot, demand, ripe, before)
     asked = _all_asked(pods, again, before)
-    found = sites(snapshot, policies, asked, now, Sites() if before is None else before.sites)
-    places = Places(snapshot, found, None if before is None else before.places)
+    whole = sites(snapshot, policies, asked, now, Sites() if before is None else before.places.sites)
+    places = Places(snapshot, whole, None if before is None else before.places)
+    aims = objectives(policies, pods, places)
+    if before is not None and again is not None and aims == before.objectives and not aims.by_pod:
+        again |= _starved_since(before, pods, aims.common, now)
+    else:
+        again = None
+    steady = before is not None and whole is before.places.sites and aims == before.objectives
+    found = before.sites if before is not None and steady else refused(whole, aims.conflicts)
 
     def made(keys: Iterable[str]) -> list[Pod]:
-        return [_pod(row, places.of(row, ripe.get(row.key))) for key in keys if (row := pods.get(key))]
+        rows = (pods[key] for key in keys if key in pods)
+        return [_pod(row, places.of(row, ripe.get(row.key)), aims.of(row.key), now) for row in rows]
 
     fresh: tuple[Pod, ...] | None = None
     if before is None or again is None or places.moved:
@@ -93,24 +114,27 @@ def pose(
     else:
         new = made(again)
         rows = replaced(before.problem.pods, again, new, _name) if again else before.problem.pods
-        if found is before.sites and not again & before.pods.keys():
+        if steady and not again & before.pods.keys():
             fresh = tuple(new)
-    if before is not None and found is before.sites:
+    if before is not None and steady:
         nodes = before.problem.nodes
     else:
         nodes = tuple(site.node for site in found.by_name.values() if site.node is not None)
     problem = before.problem if before is not None and fresh == () else Problem(nodes, rows)
-    same = again is not None and before is not None and found is before.sites
-    return Posed(
-        problem,
-        found,
-        places,
-        pods,
-        ripe,
-        asked,
-        frozenset(again) if again is not None and same else None,
-        fresh,
-    )
+    told = frozenset(again) if again is not None and steady else None
+    return Posed(problem, found, places, pods, ripe, asked, aims, now, told, fresh)
+
+
+def _starved_since(before: Posed, pods: Mapping[str, PodRow], aim: Objective, now: float) -> set[str]:
+    """The pods that began to starve since then, or no longer do, where time went back."""
+    then = before.at
+    if then == now:
+        return set()
+    return {
+        key
+        for key, row in pods.items()
+        if (aim.starves_at(row.created) <= then) != (aim.starves_at(row.created) <= now)
+    }
 
 
 def _planned(
@@ -146,10 +170,25 @@ def _asked(requests: Counts) -> tuple[Counts, Counts]:
     return counts(fitting.slices(dict(requests))), counts(fitting.others(dict(requests)))
 
 
-def _pod(row: PodRow, nodes: frozenset[str]) -> Pod:
+def _pod(row: PodRow, nodes: frozenset[str], aim: Objective, now: float) -> Pod:
     slices, resources = _asked(tuple(row.requests.items()))
-    # older pods first; microseconds are what Kubernetes' finest timestamps tell
-    return Pod(row.key, row.priority, slices, resources, nodes, order=round(row.created * 1_000_000))
+    return Pod(
+        row.key,
+        row.priority,
+        slices,
+        resources,
+        nodes,
+        # older pods first; microseconds are what Kubernetes' finest timestamps tell
+        order=round(row.created * 1_000_000),
+        weight=1 if aim.weight is Weight.REQUESTS else _compute(slices),
+        starved=aim.starves_at(row.created) <= now,
+    )
+
+
+@lru_cache(maxsize=4096)
+def _compute(slices: Counts) -> int:
+    """Compute slices of all of them together."""
+    return sum(parse(profile).compute * count for profile, count in slices)
 
 
 def _name(pod: Pod) -> str:

@@ -32,6 +32,7 @@ class Reason(StrEnum):
     # a node that may not change
     NotGoverned = "NotGoverned"
     PolicyConflict = "PolicyConflict"
+    ObjectiveConflict = "ObjectiveConflict"
     ForeignOwner = "ForeignOwner"
     Cordoned = "Cordoned"
     NotReady = "NotReady"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from autoslicer.core import configs, evidence
@@ -15,6 +15,7 @@ from autoslicer.core.rows import ConfigEntry, ConfigMapRow, GpuTarget
 from autoslicer.core.sites import Site
 from autoslicer.core.snapshot import Snapshot
 from solver.known import Known, Occupied
+from solver.problem import Pod
 from solver.solution import By
 
 
@@ -33,7 +34,7 @@ class Made:
 def reshapes(snapshot: Snapshot, posed: Posed, known: Known, before: Mapping[str, Made]) -> dict[str, Made]:
     """The reshapes of a solution by node, in the order in which they are to be carried out.
 
-    Those that serve more pods of the highest priority come first, then of the next; then those that change
+    Those that serve more pods of the most important rank come first, then of the next; then those that change
     fewer GPUs; then by name.
 
     Args:
@@ -43,14 +44,21 @@ def reshapes(snapshot: Snapshot, posed: Posed, known: Known, before: Mapping[str
         before: what this function returned; what was made from the same is taken from there.
     """
     found = [
-        _made(snapshot, posed, name, occupied, before.get(name))
+        _made(snapshot, posed, known.pods, name, occupied, before.get(name))
         for name, occupied in known.nodes.items()
         if occupied.changes
     ]
     return {made.reshape.node: made for made in sorted(found, key=lambda made: made.precedence)}
 
 
-def _made(snapshot: Snapshot, posed: Posed, name: str, occupied: Occupied, before: Made | None) -> Made:
+def _made(
+    snapshot: Snapshot,
+    posed: Posed,
+    pods: Mapping[str, Pod],
+    name: str,
+    occupied: Occupied,
+    before: Made | None,
+) -> Made:
     site = posed.sites.by_name[name]
     assert isinstance(site.policy, Policy), "only a node that one policy governs is changed"
     assert site.assessment is not None
@@ -66,7 +74,7 @@ def _made(snapshot: Snapshot, posed: Posed, name: str, occupied: Occupied, befor
     source, entries = evidence.config(site.row), configs.entries_of(gpus)
     target = _name(held, source, entries)
     reshape = Reshape(name, site.policy.name, source, target, gpus, tuple(serves))
-    return Made(site, occupied, held, reshape, entries, _precedence(posed, reshape, serves))
+    return Made(site, occupied, held, reshape, entries, _precedence(pods, reshape))
 
 
 def _name(row: ConfigMapRow | None, source: str, entries: tuple[ConfigEntry, ...]) -> str:
@@ -78,8 +86,8 @@ def _name(row: ConfigMapRow | None, source: str, entries: tuple[ConfigEntry, ...
     return name
 
 
-def _precedence(posed: Posed, reshape: Reshape, serves: Sequence[str]) -> tuple[object, ...]:
-    """What sorts it among all others; a priority of which it serves nobody counts as none of it."""
-    served = Counter(posed.pods[key].priority for key in serves)
-    ranks = ((-priority, -count) for priority, count in sorted(served.items(), reverse=True))
-    return (*ranks, (math.inf, 0)), sum(gpu.changed for gpu in reshape.gpus), reshape.node
+def _precedence(pods: Mapping[str, Pod], reshape: Reshape) -> tuple[object, ...]:
+    """What sorts it among all others; a rank of which it serves nobody counts as none of it."""
+    served = Counter(pods[key].rank for key in reshape.serves)
+    ranks = ((-rank.priority, -rank.starved, -count) for rank, count in sorted(served.items(), reverse=True))
+    return (*ranks, (math.inf, 0, 0)), sum(gpu.changed for gpu in reshape.gpus), reshape.node

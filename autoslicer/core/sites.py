@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from autoslicer.core import fitting, idleness, layouts, names
+from autoslicer.core import capacity, fitting, idleness, layouts, names
 from autoslicer.core.eligibility import Assessment, assess
 from autoslicer.core.plan import Verdict
 from autoslicer.core.policy import Policy, governing
@@ -87,6 +87,20 @@ def sites(
     if len(found) == len(known) and all(map(_same, found.values(), known.values())):
         return before
     return Sites(common, found)
+
+
+def able(sites: Sites, need: Counts) -> list[str]:
+    """The nodes whose GPUs could hold the slices: cut anew where a policy governs, else as they are."""
+    possible = {
+        id(site.hardware): bool(site.hardware) and capacity.possible(site.hardware, need)
+        for site in {id(site.hardware): site for site in sites.by_name.values()}.values()
+    }
+    return [
+        name
+        for name, site in sites.by_name.items()
+        if possible[id(site.hardware)]
+        or all(site.offered.get(profile, 0) >= count for profile, count in need)
+    ]
 
 
 def _same(one: Site, other: Site) -> bool:

@@ -29,7 +29,12 @@ def governed_nodes(snapshot: Snapshot, policies: Mapping[str, Policy]) -> dict[s
 
 
 def standings(
-    snapshot: Snapshot, policies: Mapping[str, Policy], plan: Plan, demand: Collection[str], now: float
+    snapshot: Snapshot,
+    policies: Mapping[str, Policy],
+    plan: Plan,
+    demand: Collection[str],
+    conflicts: Mapping[str, str],
+    now: float,
 ) -> tuple[PolicyStatus, ...]:
     """The status of every policy that is an object in the snapshot.
 
@@ -38,6 +43,7 @@ def standings(
         policies: by name.
         plan: of this cycle.
         demand: the keys of the pods that wait for slices.
+        conflicts: why a policy must agree with another on its objective and does not, by its name.
         now: seconds since the epoch; it becomes the transition time of a condition that changes.
     """
     nodes = governed_nodes(snapshot, policies)
@@ -57,7 +63,7 @@ def standings(
             PolicyStatus(
                 name=name,
                 generation=policy.generation,
-                conditions=(_ready(snapshot, policy, nodes[name], now),),
+                conditions=(_ready(snapshot, policy, nodes[name], conflicts, now),),
                 governed=len(nodes[name]),
                 reshaping=sum(
                     started(change) and change.policy == name for change in snapshot.changes.values()
@@ -73,9 +79,11 @@ def standings(
     return tuple(found)
 
 
-def _ready(snapshot: Snapshot, policy: Policy, nodes: tuple[str, ...], now: float) -> Condition:
+def _ready(
+    snapshot: Snapshot, policy: Policy, nodes: tuple[str, ...], conflicts: Mapping[str, str], now: float
+) -> Condition:
     reason, message = "Ready", f"governs {len(nodes)} node{'' if len(nodes) == 1 else 's'}"
-    problem = _problem(snapshot, policy, nodes)
+    problem = _problem(snapshot, policy, nodes, conflicts)
     if problem is not None:
         reason, message = problem.reason, problem.message
     status = "True" if problem is None else "False"
@@ -84,13 +92,17 @@ def _ready(snapshot: Snapshot, policy: Policy, nodes: tuple[str, ...], now: floa
     return Condition(READY, status, reason, message, since, policy.generation)
 
 
-def _problem(snapshot: Snapshot, policy: Policy, nodes: tuple[str, ...]) -> Verdict | None:
+def _problem(
+    snapshot: Snapshot, policy: Policy, nodes: tuple[str, ...], conflicts: Mapping[str, str]
+) -> Verdict | None:
     """The first thing that keeps the policy from acting on any of its nodes."""
     if policy.suspend:
         return Verdict(policy.name, Reason.Suspended, "spec.suspend is true: plans go on, no change starts")
     rivals = _rivals(snapshot, policy)
     if rivals:
         return Verdict(policy.name, Reason.PolicyConflict, rivals[0].message)
+    if policy.name in conflicts:
+        return Verdict(policy.name, Reason.ObjectiveConflict, conflicts[policy.name])
     if not nodes:
         return Verdict(
             policy.name,

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from autoslicer.core import capacity, fitting
+from autoslicer.core import capacity, fitting, sites
 from autoslicer.core.differences import replaced
 from autoslicer.core.plan import Verdict
 from autoslicer.core.policy import Policy
@@ -17,7 +17,9 @@ from autoslicer.core.snapshot import Snapshot
 from solver.known import Known
 from solver.problem import Counts, Node, counts
 
-_FORBIDDEN = frozenset({Reason.OptedOut, Reason.PolicyConflict, Reason.ModeChangeForbidden})
+_FORBIDDEN = frozenset(
+    {Reason.OptedOut, Reason.PolicyConflict, Reason.ObjectiveConflict, Reason.ModeChangeForbidden}
+)
 """refusals that a human's word, and nothing else, makes"""
 _NAMED = 3
 """how many nodes a message names"""
@@ -98,7 +100,7 @@ class _Search:
         if pod.unknown:
             return _Why(Reason.UnknownPredicate, fitting.unknown(pod))
         need = counts(fitting.slices(pod.requests))
-        able = self._able(need)
+        able = sites.able(self._posed.sites, need)
         if not able:
             return _Why(Reason.NoFeasibleLayout, self._too_much(need))
         chosen = [name for name in able if fitting.selected(pod, self._sites[name].row)]
@@ -158,19 +160,6 @@ class _Search:
                     Reason.PolicyForbids, f"policy {policy.name} does not allow the profiles on {name}"
                 )
         return _Why(Reason.OutOfCapacity, f"too much of {name} is in use")
-
-    def _able(self, need: Counts) -> list[str]:
-        """The nodes whose GPUs could hold the slices: cut anew where a policy governs, else as they are."""
-        possible = {
-            id(site.hardware): bool(site.hardware) and capacity.possible(site.hardware, need)
-            for site in {id(site.hardware): site for site in self._sites.values()}.values()
-        }
-        return [
-            name
-            for name, site in self._sites.items()
-            if possible[id(site.hardware)]
-            or all(site.offered.get(profile, 0) >= count for profile, count in need)
-        ]
 
     def _node(self, name: str) -> Node:
         node = self._sites[name].node

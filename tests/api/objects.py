@@ -36,6 +36,7 @@ POLICY: dict[str, Any] = {
             "allowModeChange": True,
         },
         "trigger": {"pendingSeconds": 0, "batchIdleSeconds": 0, "batchMaxSeconds": YEAR_SECONDS},
+        "objective": {"weight": "Slices", "starvationSeconds": 0},
         "disruption": {"budgets": [{"nodes": "50%"}, {"nodes": "3"}], "cooldownSeconds": 0, "minBenefit": 2},
         "recovery": {"pendingDeadlineSeconds": 60},
     },

@@ -31,6 +31,7 @@ DEFAULTS = {
         "allowModeChange": False,
     },
     "trigger": {"pendingSeconds": 30, "batchIdleSeconds": 10, "batchMaxSeconds": 60},
+    "objective": {"weight": "Requests", "starvationSeconds": 3600},
     "disruption": {"budgets": [{"nodes": "10%"}], "cooldownSeconds": 600, "minBenefit": 1},
     "recovery": {"pendingDeadlineSeconds": 1800},
 }

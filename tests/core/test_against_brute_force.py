@@ -20,12 +20,15 @@ SHARE = 12
 def objects(nodes: list[dict[str, Any]], pods: list[dict[str, Any]]) -> list[Builder]:
     """The cluster as kubectl would print it: busy GPUs by what an agent sees, limits by a policy a node."""
     made: list[Builder] = []
+    weight = "Requests" if all(plain["weight"] == 1 for plain in pods) else "Slices"
     for plain in nodes:
-        made += cluster_node(plain)
+        *others, limits = cluster_node(plain)
+        made += [*others, limits.set("spec.objective", {"weight": weight, "starvationSeconds": 3600})]
     for plain in pods:
         hosts = {"key": "kubernetes.io/hostname", "operator": "In", "values": plain["nodes"]}
         waiting = pod(plain["name"]).wants(plain["slices"]).priority(plain["priority"])
         cpu = {"cpu": str(plain["resources"]["cpu"])}
+        waiting = waiting.created(NOON - (7200 if plain["starved"] else 600))
         made.append(waiting.resources(cpu).affinity({"matchExpressions": [hosts]}))
     return made
 
@@ -64,7 +67,7 @@ def cluster_node(plain: dict[str, Any]) -> list[Builder]:
         "allowModeChange": plain["modeChange"],
         "allowedProfiles": plain["profiles"] or [],
     }
-    return [raw, agent.observed(NOON), limits.set("spec.layouts", rules), *runs]
+    return [raw, agent.observed(NOON), *runs, limits.set("spec.layouts", rules)]
 
 
 def levels(made: Plan) -> dict[str, Any]:

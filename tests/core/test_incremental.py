@@ -10,8 +10,8 @@ from dataclasses import replace
 import pytest
 
 from autoslicer.core.planner import Prepared, replan
-from autoslicer.core.policy import BUILT_IN
-from autoslicer.core.rows import MigNodeRow, Taint
+from autoslicer.core.policy import BUILT_IN, Objective, Weight
+from autoslicer.core.rows import MigNodeRow, Requirement, Taint
 from autoslicer.core.snapshot import Snapshot
 from tests.build import NOON, change, mignode, pod
 from tests.core.scenes import snapshot
@@ -19,7 +19,12 @@ from tests.core.test_planner import random_scene
 
 Step = Callable[[random.Random, Snapshot], Snapshot]
 PATIENT = replace(
-    BUILT_IN, pending_seconds=20.0, batch_idle_seconds=10.0, batch_max_seconds=30.0, allow_mode_change=True
+    BUILT_IN,
+    pending_seconds=20.0,
+    batch_idle_seconds=10.0,
+    batch_max_seconds=30.0,
+    allow_mode_change=True,
+    objective=Objective(Weight.SLICES, starvation_seconds=700.0),
 )
 
 
@@ -91,10 +96,16 @@ STEPS: list[Step] = [
 @pytest.mark.parametrize("waiting", [False, True])
 @pytest.mark.parametrize("seed", range(12))
 def test_a_life_of_small_steps(seed: int, waiting: bool) -> None:
-    """After each of many steps the outcome from what was prepared is that of a fresh start."""
+    """After each of many steps the outcome from what was prepared is that of a fresh start.
+
+    Pods begin to starve meanwhile, and in some lives a policy counts pods otherwise.
+    """
     rng = random.Random(seed)
     now, prepared, at = snapshot(*random_scene(rng)), Prepared(), NOON
     policies = {PATIENT.name: PATIENT}
+    if seed % 3 == 0:
+        first = (Requirement("kubernetes.io/hostname", "In", (min(now.nodes),)), *PATIENT.selector)
+        policies["other"] = replace(PATIENT, name="other", selector=first, objective=Objective())
     told: Counter[bool] = Counter()
     for _ in range(25):
         now = rng.choice(STEPS)(rng, now)

@@ -7,7 +7,7 @@ import copy
 import pytest
 
 from autoslicer.core import configs, reading
-from autoslicer.core.policy import Mode
+from autoslicer.core.policy import Mode, Objective, Weight
 from autoslicer.core.rows import GpuTarget, Requirement
 from tests.build import NOON, change, config_map, mig_manager, mignode, node, pod, policy, resource_slice
 
@@ -32,6 +32,7 @@ def test_a_policy_gets_the_api_servers_defaults() -> None:
     assert (found.pending_seconds, found.batch_idle_seconds, found.batch_max_seconds) == (30, 10, 60)
     assert (found.cooldown_seconds, found.pending_deadline_seconds) == (600, 1800)
     assert found.config_map == ("gpu-operator", "autoslicer-mig-parted-config")
+    assert found.objective == Objective(Weight.REQUESTS, 3600)
 
 
 def test_a_policys_fields_are_read() -> None:
@@ -44,6 +45,7 @@ def test_a_policys_fields_are_read() -> None:
         made.set("spec.suspend", True)
         .set("spec.disruption.minBenefit", 3)
         .set("spec.trigger.pendingSeconds", 5)
+        .set("spec.objective", {"weight": "Slices", "starvationSeconds": 0})
     )
     found = reading.policy(made.raw)
     assert (found.allowed_profiles, found.denied_profiles) == (frozenset({"1g.10gb"}), frozenset({"7g.80gb"}))
@@ -53,6 +55,7 @@ def test_a_policys_fields_are_read() -> None:
         3,
         5,
     )
+    assert found.objective == Objective(Weight.SLICES, 0)
     assert (found.mode, found.uid, found.budgets) == (Mode.AUTO, "policy-default", ("100%",))
 
 
@@ -68,6 +71,8 @@ def test_a_policys_fields_are_read() -> None:
         ),
         ("spec.nodeSelector.matchExpressions", [{"key": "a", "operator": "In"}], "does not go with In"),
         ("spec.mode", "Automatic", "must be Recommend or Auto"),
+        ("spec.objective.weight", "Pods", "spec.objective.weight must be Requests or Slices, not 'Pods'"),
+        ("spec.objective.starvationSeconds", "1h", "spec.objective.starvationSeconds must be"),
         ("spec.suspend", "yes", "must be a boolean"),
         ("spec.layouts.source", "Named", "must be Generated"),
         ("spec.trigger.pendingSeconds", -1, "from 0 to 31536000"),

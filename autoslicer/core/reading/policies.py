@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from enum import StrEnum
+from typing import TypeVar
 
 from autoslicer.core.fields import Fields, root
-from autoslicer.core.policy import Mode, Policy
+from autoslicer.core.policy import Objective, Policy
 from autoslicer.core.reading.changes import conditions
 from autoslicer.core.reading.selectors import label_selector
 
 _BUDGET = re.compile(r"\d{1,9}|\d{1,2}%|100%", re.ASCII)
+Choice = TypeVar("Choice", bound=StrEnum)
 _DEFAULT = Policy(name="", uid="", generation=0, selector=())
 
 
@@ -36,7 +39,7 @@ def policy(obj: object) -> Policy:
         uid=metadata.text("uid"),
         generation=metadata.count("generation"),
         selector=selector,
-        mode=_mode(spec),
+        mode=_choice(spec, "mode", _DEFAULT.mode),
         suspend=spec.flag("suspend"),
         config_map=(
             config_map.text("namespace", _DEFAULT.config_map[0]),
@@ -48,6 +51,7 @@ def policy(obj: object) -> Policy:
         pending_seconds=trigger.duration("pendingSeconds", _DEFAULT.pending_seconds),
         batch_idle_seconds=trigger.duration("batchIdleSeconds", _DEFAULT.batch_idle_seconds),
         batch_max_seconds=trigger.duration("batchMaxSeconds", _DEFAULT.batch_max_seconds),
+        objective=_objective(spec.fields("objective")),
         budgets=_budgets(disruption),
         cooldown_seconds=disruption.duration("cooldownSeconds", _DEFAULT.cooldown_seconds),
         min_benefit=max(1, disruption.count("minBenefit", _DEFAULT.min_benefit)),
@@ -58,11 +62,22 @@ def policy(obj: object) -> Policy:
     )
 
 
-def _mode(spec: Fields) -> Mode:
-    mode = spec.text("mode", _DEFAULT.mode)
-    if mode not in list(Mode):
-        raise ValueError(f"{spec.what}: {spec.at('mode')} must be {' or '.join(Mode)}, not {mode[:32]!r}")
-    return Mode(mode)
+def _objective(objective: Fields) -> Objective:
+    default = _DEFAULT.objective
+    return Objective(
+        _choice(objective, "weight", default.weight),
+        objective.duration("starvationSeconds", default.starvation_seconds),
+    )
+
+
+def _choice(fields: Fields, key: str, default: Choice) -> Choice:
+    """The member of the default's enum that the field names."""
+    allowed, found = type(default), fields.text(key, default)
+    if found not in list(allowed):
+        raise ValueError(
+            f"{fields.what}: {fields.at(key)} must be {' or '.join(allowed)}, not {found[:32]!r}"
+        )
+    return allowed(found)
 
 
 def _budgets(disruption: Fields) -> tuple[str, ...]:
