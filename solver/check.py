@@ -33,7 +33,7 @@ class _Planned:
 
     Attributes:
         layouts: new layouts by GPU index.
-        pods: the pods placed here, by name, and how they are served.
+        pods: the pods placed here, by name, and how they are served; a slice of headroom is a pod as well.
     """
 
     node: Node
@@ -76,6 +76,11 @@ def _planned(problem: Problem, solution: Solution) -> Iterator[_Planned]:
         changes[change.node][change.gpu] = change.layout
     for row in solution.served:
         placed[row.node][row.pod] = pods[row.pod], row.by
+    for kept in solution.headroom:
+        slices = ((problem.headroom[kept.headroom].profile, 1),)
+        for k in range(kept.count):
+            name = f"headroom-{kept.headroom}/{kept.by}-{k}"
+            placed[kept.node][name] = Pod(name, 0, slices, (), frozenset({kept.node})), kept.by
     return (_Planned(node, changes[node.name], placed[node.name]) for node in problem.nodes)
 
 
@@ -94,6 +99,7 @@ def _wrong_names(problem: Problem, solution: Solution) -> Iterator[str]:
             yield f"node {change.node} changes but is not in the problem"
         elif change.gpu not in gpus[change.node]:
             yield f"node {change.node} has no GPU {change.gpu} to change"
+    yield from _wrong_headroom(problem, solution)
     served = [row.pod for row in solution.served]
     changed = [(change.node, change.gpu) for change in solution.changes]
     for pod, count in sorted(Counter(served).items()):
@@ -106,6 +112,26 @@ def _wrong_names(problem: Problem, solution: Solution) -> Iterator[str]:
         yield "the served pods are not sorted by name"
     if changed != sorted(changed):
         yield "the changes are not sorted by node and GPU"
+
+
+def _wrong_headroom(problem: Problem, solution: Solution) -> Iterator[str]:
+    nodes = {node.name for node in problem.nodes}
+    kept: Counter[int] = Counter()
+    for row in solution.headroom:
+        if not 0 <= row.headroom < len(problem.headroom):
+            yield f"headroom {row.headroom} is not in the problem"
+            return
+        if row.node not in nodes & problem.headroom[row.headroom].nodes:
+            yield f"headroom {row.headroom} may not be on node {row.node}"
+        if row.count < 1:
+            yield f"headroom {row.headroom} counts {row.count} slices on node {row.node}"
+        kept[row.headroom] += row.count
+    for position, count in sorted(kept.items()):
+        if count > problem.headroom[position].count:
+            yield f"{count} slices are kept of headroom {position}, which asks for fewer"
+    rows = [(row.headroom, row.node, row.by) for row in solution.headroom]
+    if rows != sorted(set(rows)):
+        yield "what is kept of headroom is not sorted by headroom, node and how, each once"
 
 
 def _wrong_changes(planned: _Planned) -> Iterator[str]:

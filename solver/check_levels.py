@@ -58,6 +58,8 @@ def values(problem: Problem, solution: Solution) -> list[tuple[LevelKey, int]]:
         served[pods[row.pod].rank] += pods[row.pod].weight
     ranks = sorted({pod.rank for pod in problem.pods}, reverse=True)
     levels: list[tuple[LevelKey, int]] = [(("servedWeight", rank), served[rank]) for rank in ranks]
+    if problem.headroom:
+        levels.append((("headroom", None), sum(row.count for row in solution.headroom)))
     levels.append((("evictions", None), 0))
     levels.append((("nodesChanged", None), len({change.node for change in solution.changes})))
     levels.append((("gpusChanged", None), len(solution.changes)))
@@ -74,6 +76,8 @@ def _spare(problem: Problem, solution: Solution) -> int:
     taken: dict[str, Counter[str]] = defaultdict(Counter)
     for row in solution.served:
         taken[row.node].update(dict(slices[row.pod]))
+    for kept in solution.headroom:
+        taken[kept.node][problem.headroom[kept.headroom].profile] += kept.count
     return sum(_spare_of(node, layouts[node.name], taken[node.name]) for node in problem.nodes)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from solver.instance import Instance, Site
 from solver.problem import Counts
-from solver.solution import By, Change, Served
+from solver.solution import By, Change, Reserve, Served
 
 Slices = Counter[str]
 
@@ -98,17 +98,35 @@ def benefit(instance: Instance, draft: Draft, s: int) -> int:
 
 def served(instance: Instance, draft: Draft) -> list[Served]:
     """Who is served where: of each class the first in order, those on slices that stay before the others."""
-    places: dict[int, list[tuple[bool, str]]] = defaultdict(list)
+    return [
+        Served(pod, name, By.RESHAPE if reshaped else By.FREE)
+        for q, where in _placed(instance, draft).items()
+        if instance.classes[q].headroom is None
+        for pod, (reshaped, name) in zip(instance.classes[q].pods, sorted(where.elements()), strict=False)
+    ]
+
+
+def reserved(instance: Instance, draft: Draft) -> list[Reserve]:
+    """What is kept free of headroom, and where."""
+    return [
+        Reserve(headroom, name, By.RESHAPE if reshaped else By.FREE, count)
+        for q, where in _placed(instance, draft).items()
+        if (headroom := instance.classes[q].headroom) is not None
+        for (reshaped, name), count in where.items()
+        if count
+    ]
+
+
+def _placed(instance: Instance, draft: Draft) -> dict[int, Counter[tuple[bool, str]]]:
+    """The pods of each class by whether the change serves them, and by node."""
+    places: dict[int, Counter[tuple[bool, str]]] = defaultdict(Counter)
     for s, pods in draft.pods.items():
         kept, name = kept_pods(instance, draft, s), instance.sites[s].node.name
         for q, count in pods.items():
             stay = kept.get(q, 0)
-            places[q] += [(False, name)] * stay + [(True, name)] * (count - stay)
-    return [
-        Served(pod, name, By.RESHAPE if reshaped else By.FREE)
-        for q, where in places.items()
-        for pod, (reshaped, name) in zip(instance.classes[q].pods, sorted(where), strict=False)
-    ]
+            places[q][False, name] += stay
+            places[q][True, name] += count - stay
+    return places
 
 
 def changes(instance: Instance, draft: Draft) -> list[Change]:

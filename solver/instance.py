@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -13,12 +13,13 @@ from solver.problem import Counts, Gpu, Node, Pod, Problem, Rank, counts
 
 @dataclass(frozen=True, slots=True)
 class PodClass:
-    """Pods of the same rank and weight that ask for the same on the same nodes.
+    """Pods of the same rank and weight that ask for the same on the same nodes, or slices of one headroom.
 
     Attributes:
         rank: the position of their rank in the instance's, 0 for the most important.
         weight: what serving one of them counts for.
-        pods: names, in the order in which they are to be served.
+        pods: names, in the order in which they are to be served; of headroom one for each slice.
+        headroom: its position in the problem; None for pods.
     """
 
     rank: int
@@ -26,6 +27,7 @@ class PodClass:
     slices: Counts
     resources: Counts
     pods: tuple[str, ...]
+    headroom: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,42 +75,56 @@ class Instance:
     """Pod classes and the sites that can take at least one of them.
 
     Attributes:
-        ranks: of all pods of the problem, the most important first; parts of an instance keep all of them.
+        ranks: of all pods of the problem, the most important first, then None for headroom where any is asked
+            for; parts of an instance keep all of them.
         classes: the most important first.
         sites: sorted by the name of the node.
     """
 
-    ranks: tuple[Rank, ...]
+    ranks: tuple[Rank | None, ...]
     classes: tuple[PodClass, ...]
     sites: tuple[Site, ...]
 
 
 def aggregate(problem: Problem) -> Instance:
     """The instance of a problem, without pods that no node could ever take and nodes that can take none."""
-    ranks = problem.ranks
-    position = {rank: r for r, rank in enumerate(ranks)}
-    grouped: dict[tuple[int, int, Counts, Counts, frozenset[str]], list[Pod]] = defaultdict(list)
-    for pod in problem.pods:
-        grouped[position[pod.rank], pod.weight, pod.slices, pod.resources, pod.nodes].append(pod)
-    keys = sorted(grouped, key=lambda key: (*key[:-1], min(pod.name for pod in grouped[key])))
-    asked = frozenset(name for _, _, slices, _, _ in keys for name, _ in slices)
+    groups = [*_groups(problem), *_phantoms(problem)]
+    asked = frozenset(name for group, _ in groups for name, _ in group.slices)
     most = {node.name: _most_slices(node, asked) for node in problem.nodes}
     fits: dict[str, dict[int, int]] = {node.name: {} for node in problem.nodes}
     classes: list[PodClass] = []
-    for key in keys:
-        rank, weight, slices, resources, names = key
-        pods = sorted(grouped[key], key=lambda pod: (pod.order, pod.name))
+    for group, names in groups:
         at_most = {
             node.name: fit
             for node in problem.nodes
-            if node.name in names and (fit := _fit(slices, resources, most[node.name], node, len(pods)))
+            if node.name in names and (fit := _fit(group, most[node.name], node))
         }
         for name, fit in at_most.items():
             fits[name][len(classes)] = fit
         if at_most:
-            classes.append(PodClass(rank, weight, slices, resources, tuple(pod.name for pod in pods)))
+            classes.append(group)
     sites = tuple(_site(node, fits[node.name], classes) for node in problem.nodes if fits[node.name])
-    return Instance(ranks, tuple(classes), sites)
+    return Instance(problem.goals, tuple(classes), sites)
+
+
+def _groups(problem: Problem) -> Iterator[tuple[PodClass, frozenset[str]]]:
+    """The classes of the pods, each with its nodes, the most important first."""
+    position = {rank: r for r, rank in enumerate(problem.ranks)}
+    grouped: dict[tuple[int, int, Counts, Counts, frozenset[str]], list[Pod]] = defaultdict(list)
+    for pod in problem.pods:
+        grouped[position[pod.rank], pod.weight, pod.slices, pod.resources, pod.nodes].append(pod)
+    for key in sorted(grouped, key=lambda key: (*key[:-1], min(pod.name for pod in grouped[key]))):
+        rank, weight, slices, resources, nodes = key
+        pods = sorted(grouped[key], key=lambda pod: (pod.order, pod.name))
+        yield PodClass(rank, weight, slices, resources, tuple(pod.name for pod in pods)), nodes
+
+
+def _phantoms(problem: Problem) -> Iterator[tuple[PodClass, frozenset[str]]]:
+    """Headroom as pods of the last rank that ask for a slice each, with its nodes."""
+    for position, headroom in enumerate(problem.headroom):
+        names = tuple(f"headroom-{position}-{k}" for k in range(headroom.count))
+        slices = ((headroom.profile, 1),)
+        yield PodClass(len(problem.goals) - 1, 1, slices, (), names, position), headroom.nodes
 
 
 def split(instance: Instance) -> tuple[Instance, ...]:
@@ -178,11 +194,11 @@ def _best_counts(geometry: Geometry, allowed: frozenset[str] | None) -> dict[str
     return best
 
 
-def _fit(slices: Counts, resources: Counts, most: Mapping[str, int], node: Node, pods: int) -> int:
+def _fit(group: PodClass, most: Mapping[str, int], node: Node) -> int:
     left = dict(node.resources)
-    by_slices = (most.get(name, 0) // count for name, count in slices)
-    by_resources = (left.get(name, 0) // count for name, count in resources)
-    return min((pods, *by_slices, *by_resources))
+    by_slices = (most.get(name, 0) // count for name, count in group.slices)
+    by_resources = (left.get(name, 0) // count for name, count in group.resources)
+    return min((len(group.pods), *by_slices, *by_resources))
 
 
 def _site(node: Node, fits: dict[int, int], classes: list[PodClass]) -> Site:

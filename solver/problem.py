@@ -113,8 +113,25 @@ class Pod:
 
 
 @dataclass(frozen=True, slots=True)
+class Headroom:
+    """Slices that are to stay free, each wanted less than any pod, and nothing else of a node.
+
+    What is kept free of them counts for a node's `min_benefit` as pods do.
+
+    Attributes:
+        profile: of each slice.
+        count: how many; more than these are worth nothing.
+        nodes: the names of the nodes where they may be.
+    """
+
+    profile: str
+    count: int
+    nodes: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
-    """Nodes sorted by name and pods sorted by name; both unique.
+    """Nodes sorted by name and pods sorted by name, both unique, and the headroom that is asked for.
 
     Raises:
         ValueError: on construction, when names repeat or are out of order.
@@ -122,6 +139,7 @@ class Problem:
 
     nodes: tuple[Node, ...]
     pods: tuple[Pod, ...]
+    headroom: tuple[Headroom, ...] = ()
 
     def __post_init__(self) -> None:
         for kind, names in (("node", [n.name for n in self.nodes]), ("pod", [p.name for p in self.pods])):
@@ -132,3 +150,8 @@ class Problem:
     def ranks(self) -> tuple[Rank, ...]:
         """The ranks of the pods, the most important first."""
         return tuple(sorted({pod.rank for pod in self.pods}, reverse=True))
+
+    @property
+    def goals(self) -> tuple[Rank | None, ...]:
+        """The levels that count what is served: the pods' ranks, then None where headroom is asked for."""
+        return (*self.ranks, *((None,) if self.headroom else ()))

@@ -37,6 +37,16 @@ class Served:
     by: By
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Reserve:
+    """Of headroom `headroom` (its position in the problem) `count` slices stay free on node `node`."""
+
+    headroom: int
+    node: str
+    by: By
+    count: int
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """GPU `gpu` of node `node` gets the multiset `layout`, which differs from the present one."""
@@ -51,11 +61,11 @@ class Level:
     """One level of the lexicographic objective.
 
     Attributes:
-        name: servedWeight, evictions, nodesChanged, gpusChanged or spare.
+        name: servedWeight, headroom, evictions, nodesChanged, gpusChanged or spare.
         rank: for servedWeight the pods' rank; None for the others.
         value: what the solution reaches.
-        bound: what no solution with the same values on the levels above can pass (upper for servedWeight and
-            spare, lower for costs); None where nothing is known.
+        bound: what no solution with the same values on the levels above can pass (upper for servedWeight,
+            headroom and spare, lower for costs); None where nothing is known.
     """
 
     name: str
@@ -73,9 +83,11 @@ class Solution:
         changes: sorted by node and GPU.
         levels: in order of importance.
         status: how sure it is.
+        headroom: what of it is kept free; sorted by its position, then by node, then by how.
     """
 
     served: tuple[Served, ...]
     changes: tuple[Change, ...]
     levels: tuple[Level, ...]
     status: Status
+    headroom: tuple[Reserve, ...] = ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from solver import greedy
-from solver.draft import Draft, changes, served
+from solver.draft import Draft, changes, reserved, served
 from solver.instance import Instance, aggregate, split
 from solver.merit import Bounds, certain, merit
 from solver.problem import Problem
@@ -60,6 +60,7 @@ def _solution(problem: Problem, answers: list[_Answer]) -> Solution:
         ),
         levels=(levels := _levels(problem, answers)),
         status=_status(levels, answers),
+        headroom=tuple(sorted(r for a in answers for r in reserved(a.part, a.plan))),
     )
 
 
@@ -91,11 +92,11 @@ def _levels(problem: Problem, answers: list[_Answer]) -> tuple[Level, ...]:
     merits = [merit(a.part, a.plan) for a in answers]
     levels: list[Level] = []
     proven = True
-    for r, rank in enumerate(problem.ranks):
+    for r, rank in enumerate(problem.goals):
         alone = proven or len(answers) == 1
         bounds = [(a.bounds if alone else certain(a.part)).served[r] for a in answers]
         value = sum(m.served[r] for m in merits)
-        levels.append(Level("servedWeight", rank, value, sum(bounds)))
+        levels.append(Level("headroom" if rank is None else "servedWeight", rank, value, sum(bounds)))
         proven = proven and value == sum(bounds)
     levels.append(Level("evictions", None, 0, 0))
     for name in ("nodes", "gpus", "spare"):

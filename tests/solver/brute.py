@@ -7,6 +7,7 @@ A node is `{"name", "gpus": [{"model", "layout": {profile: n} or None, "changeab
 "resources": {name: n}, "profiles": [names] or None, "minBenefit": n, "modeChange": bool}`, a pod is
 `{"name", "priority", "slices": {profile: n}, "resources": {name: n}, "nodes": [names]}`. It
 counts for "weight" (1 where that is missing) and goes before its priority's others where "starved" is true.
+Headroom is `{"profile", "count", "nodes": [names]}`: so many slices are wanted free, below every pod.
 """
 
 from __future__ import annotations
@@ -64,11 +65,15 @@ def maximal(model, allowed):
     return sorted(largest, key=lambda layout: sorted(layout.items()))
 
 
-def optimum(nodes, pods):
-    """The best plan's levels: `{"served": {(priority, starved): n}, "nodes": n, "gpus": n, "spare": n}`."""
+def optimum(nodes, pods, headroom=()):
+    """The best plan's levels: `{"served": {(priority, starved): n}, "nodes": n, "gpus": n, "spare": n}`.
+
+    Where headroom is asked for also `"headroom": n`, how many of its slices are free.
+    """
+    wanted = [*pods, *(phantom for one in headroom for phantom in _phantoms(one))]
     best = {0: (0, 0, 0)}  # cheapest (nodes, GPUs, -spare) for each set of pods served, as bit mask
     for node in nodes:
-        outcomes = node_outcomes(node, pods)
+        outcomes = node_outcomes(node, wanted)
         merged = {}
         for mask, cost in best.items():
             for more, price in outcomes.items():
@@ -80,16 +85,25 @@ def optimum(nodes, pods):
 
     def served(mask):
         chosen = [pod for i, pod in enumerate(pods) if mask >> i & 1]
-        return tuple(sum(pod.get("weight", 1) for pod in chosen if rank_of(pod) == rank) for rank in ranks)
+        by_rank = (sum(pod.get("weight", 1) for pod in chosen if rank_of(pod) == rank) for rank in ranks)
+        return *by_rank, (mask >> len(pods)).bit_count()
 
     mask = max(best, key=lambda m: (served(m), tuple(-part for part in best[m])))
     changed, gpus, spare = best[mask]
+    *by_rank, kept = served(mask)
     return {
-        "served": dict(zip(ranks, served(mask), strict=True)),
+        "served": dict(zip(ranks, by_rank, strict=True)),
+        **({"headroom": kept} if headroom else {}),
         "nodes": changed,
         "gpus": gpus,
         "spare": -spare,
     }
+
+
+def _phantoms(headroom):
+    """A pod for each slice of headroom: it asks for that and for nothing else."""
+    phantom = {"slices": {headroom["profile"]: 1}, "resources": {}, "nodes": headroom["nodes"]}
+    return [phantom] * headroom["count"]
 
 
 def rank_of(pod):

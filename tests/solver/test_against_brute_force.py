@@ -14,21 +14,22 @@ from solver.merit import certain, merit
 from solver.solution import Level, Status
 from solver.solve import solve
 from tests.solver import brute
-from tests.solver.tiny import problem, tiny
+from tests.solver.tiny import cluster, problem
 
 INSTANCES = 2000
-JUDGED = 300
+JUDGED = 200
 """instances on which every feature is left out once, to see whether it matters"""
 
 LEAVE_OUT = {
-    "cpu and pods": lambda nodes, pods: (nodes, [pod | {"resources": {}} for pod in pods]),
-    "selectors": lambda nodes, pods: (nodes, [pod | {"nodes": _names(nodes)} for pod in pods]),
-    "priorities": lambda nodes, pods: (nodes, [pod | {"priority": 0} for pod in pods]),
-    "weights": lambda nodes, pods: (nodes, [pod | {"weight": 1} for pod in pods]),
-    "starvation": lambda nodes, pods: (nodes, [pod | {"starved": False} for pod in pods]),
-    "profiles": lambda nodes, pods: ([node | {"profiles": None} for node in nodes], pods),
-    "minBenefit": lambda nodes, pods: ([node | {"minBenefit": 1} for node in nodes], pods),
-    "modeChange": lambda nodes, pods: ([node | {"modeChange": False} for node in nodes], pods),
+    "cpu and pods": lambda nodes, pods, headroom: (nodes, _every(pods, resources={}), headroom),
+    "selectors": lambda nodes, pods, headroom: (nodes, _every(pods, nodes=_names(nodes)), headroom),
+    "priorities": lambda nodes, pods, headroom: (nodes, _every(pods, priority=0), headroom),
+    "weights": lambda nodes, pods, headroom: (nodes, _every(pods, weight=1), headroom),
+    "starvation": lambda nodes, pods, headroom: (nodes, _every(pods, starved=False), headroom),
+    "profiles": lambda nodes, pods, headroom: (_every(nodes, profiles=None), pods, headroom),
+    "minBenefit": lambda nodes, pods, headroom: (_every(nodes, minBenefit=1), pods, headroom),
+    "modeChange": lambda nodes, pods, headroom: (_every(nodes, modeChange=False), pods, headroom),
+    "headroom": lambda nodes, pods, headroom: (nodes, pods, []),
 }
 """what a solver that does not know a feature would be asked"""
 
@@ -39,6 +40,7 @@ def levels(solution):
     served = {level.rank: level.value for level in solution.levels if level.name == "servedWeight"}
     return {
         "served": served,
+        **({"headroom": value["headroom"]} if "headroom" in value else {}),
         "nodes": value["nodesChanged"],
         "gpus": value["gpusChanged"],
         "spare": value["spare"],
@@ -50,7 +52,8 @@ def greedy_levels(asked):
     instance = aggregate(asked)
     reached = merit(instance, greedy.draft(instance))
     served = dict(zip(instance.ranks, reached.served, strict=True))
-    return {"served": served, "nodes": reached.nodes, "gpus": reached.gpus}
+    kept = {"headroom": served.pop(None)} if None in served else {}
+    return {"served": served, **kept, "nodes": reached.nodes, "gpus": reached.gpus}
 
 
 def test_every_level_is_the_best_there_is(capsys):
@@ -58,9 +61,9 @@ def test_every_level_is_the_best_there_is(capsys):
     reshaped = lost = 0
     mattered: Counter[str] = Counter()
     for seed in range(INSTANCES):
-        nodes, pods = tiny(random.Random(seed))
-        asked = problem(nodes, pods)
-        solution, best = solve(asked), brute.optimum(nodes, pods)
+        plain = cluster(random.Random(seed))
+        asked = problem(*plain)
+        solution, best = solve(asked), brute.optimum(*plain)
         assert levels(solution) == best, f"instance {seed}"
         assert solution.status is Status.OPTIMAL, f"instance {seed}"
         assert check(asked, solution) == [], f"instance {seed}"
@@ -68,7 +71,7 @@ def test_every_level_is_the_best_there_is(capsys):
         reached = greedy_levels(asked)
         lost += any(reached[level] != best[level] for level in reached)
         if seed < JUDGED:
-            blind = {name: solve(problem(*left_out(nodes, pods))) for name, left_out in LEAVE_OUT.items()}
+            blind = {name: solve(problem(*left_out(*plain))) for name, left_out in LEAVE_OUT.items()}
             mattered.update(name for name, plan in blind.items() if not as_good(asked, plan, solution))
     with capsys.disabled():
         print(f"\n{INSTANCES} tiny clusters: {reshaped} need a reshape, on {lost} greedy alone loses a level")
@@ -79,15 +82,28 @@ def test_every_level_is_the_best_there_is(capsys):
 
 
 def as_good(asked, plan, best):
-    """Whether the plan is legal for what is asked, and on no level short of the best."""
+    """Whether the plan is legal for what is asked, and on no level short of the best.
+
+    Of headroom it is enough that nothing else is changed for its sake: what is free need not be claimed.
+    """
+    if asked.headroom and not plan.headroom:
+        asked, best = replace(asked, headroom=()), replace(best, levels=_without_headroom(best))
     reached = values(asked, plan)
     levels = tuple(Level(name, rank, value, None) for (name, rank), value in reached)
     legal = not check(asked, replace(plan, levels=levels, status=Status.FEASIBLE))
     return legal and [value for _, value in reached] == [level.value for level in best.levels]
 
 
+def _without_headroom(solution):
+    return tuple(level for level in solution.levels if level.name != "headroom")
+
+
 def _names(nodes):
     return [node["name"] for node in nodes]
+
+
+def _every(rows, **fields):
+    return [row | fields for row in rows]
 
 
 @pytest.mark.parametrize("effort", [0.0, 1e-4, 1e-3])
@@ -95,13 +111,14 @@ def test_bounds_of_a_search_cut_short_hold(effort):
     """Whatever a starved search reaches, the plan is legal and no plan is better than its bounds say."""
     open_levels = 0
     for seed in range(60):
-        nodes, pods = tiny(random.Random(seed))
-        asked = problem(nodes, pods)
-        solution, best = solve(asked, effort=effort), brute.optimum(nodes, pods)
+        plain = cluster(random.Random(seed))
+        asked = problem(*plain)
+        solution, best = solve(asked, effort=effort), brute.optimum(*plain)
         assert check(asked, solution) == [], f"instance {seed}"
-        optimal = [*best["served"].values(), 0, best["nodes"], best["gpus"], best["spare"]]
+        kept = [best["headroom"]] if "headroom" in best else []
+        optimal = [*best["served"].values(), *kept, 0, best["nodes"], best["gpus"], best["spare"]]
         for level, value in zip(solution.levels, optimal, strict=True):
-            if level.bound is not None and level.name in ("servedWeight", "spare"):
+            if level.bound is not None and level.name in ("servedWeight", "headroom", "spare"):
                 assert value <= level.bound, f"instance {seed}: {level}"
             elif level.bound is not None:
                 assert value >= level.bound, f"instance {seed}: {level}"
@@ -115,10 +132,11 @@ def test_what_is_certain_without_search_is_true():
     """The bound on served pods that needs no search is never below the best, and often is the best."""
     tight = 0
     for seed in range(100):
-        nodes, pods = tiny(random.Random(seed))
-        served = brute.optimum(nodes, pods)["served"]
-        instance = aggregate(problem(nodes, pods))
+        plain = cluster(random.Random(seed))
+        best = brute.optimum(*plain)
+        instance = aggregate(problem(*plain))
         known = dict(zip(instance.ranks, certain(instance).served, strict=True))
-        assert all(weight <= known[rank] for rank, weight in served.items()), f"instance {seed}"
-        tight += served == known
+        reached = {**best["served"], **({None: best["headroom"]} if "headroom" in best else {})}
+        assert all(weight <= known[rank] for rank, weight in reached.items()), f"instance {seed}"
+        tight += reached == known
     assert tight > 0

@@ -11,8 +11,8 @@ from solver import check as plan_rules
 from solver import check_levels as level_rules
 from solver.check import check
 from solver.geometry import by_product
-from solver.problem import Gpu, Node, Pod, Problem, counts
-from solver.solution import By, Change, Level, Served, Solution, Status
+from solver.problem import Gpu, Headroom, Node, Pod, Problem, counts
+from solver.solution import By, Change, Level, Reserve, Served, Solution, Status
 
 H100 = by_product("NVIDIA-H100-80GB-HBM3")
 WHOLE = (("7g.80gb", 1),)
@@ -24,11 +24,11 @@ def pod(name, slices, nodes, order=0):
     return Pod(f"team/{name}", 0, counts(slices), (("cpu", 1),), frozenset(nodes), order)
 
 
-def honest(problem, served, changes):
+def honest(problem, served, changes, headroom=()):
     """The solution with true levels, none of them proven."""
-    values = level_rules.values(problem, Solution(served, changes, (), Status.FEASIBLE))
+    values = level_rules.values(problem, Solution(served, changes, (), Status.FEASIBLE, headroom))
     levels = tuple(Level(name, priority, value, None) for (name, priority), value in values)
-    return Solution(served, changes, levels, Status.FEASIBLE)
+    return Solution(served, changes, levels, Status.FEASIBLE, headroom)
 
 
 @pytest.fixture
@@ -93,7 +93,46 @@ def mode_off(problem):
     return node_a(switched, free=WHOLE, mode_change=True)
 
 
+def asking(problem, nodes=("node-a", "node-b"), count=2):
+    """The problem with headroom of one kind."""
+    return replace(problem, headroom=(Headroom("1g.10gb", count, frozenset(nodes)),))
+
+
+def keep(solution, *rows):
+    """The solution that keeps this of it, and serves p0 no more, whose slice is free then."""
+    return replace(unserve(unserve(solution, "p0"), "p5"), headroom=rows)
+
+
+def free(count, node="node-b", headroom=0):
+    """So many slices that are free already."""
+    return Reserve(headroom, node, By.FREE, count)
+
+
 PLAN_MUTATIONS = {
+    "headroom that nobody asks for": (
+        lambda p, s: (asking(p), keep(s, free(1, headroom=1))),
+        ["headroom 1 is not in the problem"],
+    ),
+    "headroom where it may not be": (
+        lambda p, s: (asking(p, nodes=["node-a"]), keep(s, free(1))),
+        ["headroom 0 may not be on node node-b"],
+    ),
+    "headroom of nothing": (
+        lambda p, s: (asking(p), keep(s, free(0))),
+        ["headroom 0 counts 0 slices on node node-b"],
+    ),
+    "more headroom than is asked for": (
+        lambda p, s: (asking(p, count=1), keep(s, free(2))),
+        ["2 slices are kept of headroom 0, which asks for fewer"],
+    ),
+    "headroom out of order": (
+        lambda p, s: (asking(p), keep(s, free(1), Reserve(0, "node-a", By.RESHAPE, 1))),
+        ["what is kept of headroom is not sorted by headroom, node and how, each once"],
+    ),
+    "headroom that a pod has": (
+        lambda p, s: (asking(p), replace(s, headroom=(free(1),))),
+        ["the pods on node node-b take 2 x 1g.10gb of 1"],
+    ),
     "a served pod that is none": (
         lambda p, s: (p, serve(s, "ghost", "node-a")),
         ["served pod team/ghost is not in the problem"],
@@ -294,7 +333,8 @@ def test_a_broken_rule_of_the_plan_is_named(problem, solution, name):
     mutate, expected = PLAN_MUTATIONS[name]
     broken, plan = mutate(problem, solution)
     names_known = {row.pod for row in plan.served} <= {row.name for row in broken.pods}
-    plan = honest(broken, plan.served, plan.changes) if names_known else plan
+    names_known = names_known and all(row.headroom < len(broken.headroom) for row in plan.headroom)
+    plan = honest(broken, plan.served, plan.changes, plan.headroom) if names_known else plan
     assert check(broken, plan) == expected
 
 

@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 import solver
 from solver.check import check
 from solver.geometry import by_product
-from solver.problem import Gpu, Node, Pod, Problem, Rank, counts
-from solver.solution import By, Change, Level, Status
+from solver.problem import Gpu, Headroom, Node, Pod, Problem, Rank, counts
+from solver.solution import By, Change, Level, Reserve, Status
 from solver.solve import solve
-from tests.solver.tiny import GEOMETRIES, problem, tiny
+from tests.solver.tiny import GEOMETRIES, cluster, problem
 
 H100 = by_product("NVIDIA-H100-80GB-HBM3")
 A30 = by_product("NVIDIA-A30")
-CLUSTERS = st.randoms(use_true_random=False).map(tiny)
+CLUSTERS = st.randoms(use_true_random=False).map(cluster)
 QUIET = hypothesis_settings(max_examples=60, deadline=None, derandomize=True)
 
 
@@ -92,20 +92,20 @@ def test_a_search_cut_short_on_a_larger_cluster_is_legal():
 
 @QUIET
 @given(CLUSTERS)
-def test_every_solution_is_legal(cluster):
+def test_every_solution_is_legal(drawn):
     """Whatever the cluster, the solution passes the independent check."""
-    asked = problem(*cluster)
+    asked = problem(*drawn)
     assert check(asked, solve(asked)) == []
 
 
 @QUIET
 @given(CLUSTERS)
-def test_every_greedy_solution_is_legal(cluster):
+def test_every_greedy_solution_is_legal(drawn):
     """Whatever the cluster, the greedy plan that stands in for the model passes the independent check."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delattr(solver, "model", raising=False)
         patch.setitem(sys.modules, "solver.model", None)
-        asked = problem(*cluster)
+        asked = problem(*drawn)
         assert check(asked, solve(asked)) == []
 
 
@@ -229,6 +229,39 @@ def test_the_mig_mode_is_switched_only_where_allowed(allowed, served):
     assert len(solution.served) == served
 
 
+def test_headroom_comes_after_every_pod():
+    """It is cut where nobody needs the slices, kept where slices are free, and given up for a pod."""
+    wanted = Headroom("1g.10gb", 3, frozenset({"n"}))
+    idle = node("n", gpus(H100, {"7g.80gb": 1}))
+    asked = Problem((idle,), (), (wanted,))
+    cut = solve(asked)
+    assert check(asked, cut) == []
+    assert cut.headroom == (Reserve(0, "n", By.RESHAPE, 3),)
+    assert [(level.name, level.value) for level in cut.levels[:3]] == [
+        ("headroom", 3),
+        ("evictions", 0),
+        ("nodesChanged", 1),
+    ]
+    has = Problem((node("n", gpus(H100, {"1g.10gb": 7})),), (), (wanted,))
+    assert (solve(has).headroom, solve(has).changes) == ((Reserve(0, "n", By.FREE, 3),), ())
+    full = Problem((idle,), tuple(pods("large", 1, {"7g.80gb": 1}, {"n"})), (wanted,))
+    assert (solve(full).headroom, len(solve(full).served)) == ((), 1)
+    assert solve(Problem((idle,), ())).changes == ()
+
+
+def test_headroom_counts_for_min_benefit():
+    """A change that serves it alone, or it beside a pod, is made from as many slices on."""
+    idle = node("n", gpus(H100, {"7g.80gb": 1}), min_benefit=3)
+    two, three = (Headroom("1g.10gb", count, frozenset({"n"})) for count in (2, 3))
+    one = tuple(pods("small", 1, {"1g.10gb": 1}, {"n"}))
+    assert solve(Problem((idle,), (), (two,))).changes == ()
+    for asked in (Problem((idle,), (), (three,)), Problem((idle,), one, (two,))):
+        solution = solve(asked)
+        assert check(asked, solution) == []
+        assert len(solution.changes) == 1
+        assert len(solution.served) == len(asked.pods)
+
+
 def test_a_mode_change_leaves_no_free_slice():
     """Where one GPU of a node is switched on, a pod on another's old slice is served by the change too."""
     nodes = [node("n", gpus(A30, {"1g.6gb": 4}, None), mode_change=True)]
@@ -240,12 +273,12 @@ def test_a_mode_change_leaves_no_free_slice():
 
 @QUIET
 @given(CLUSTERS, st.randoms(use_true_random=False))
-def test_the_order_of_construction_does_not_matter(cluster, rng):
+def test_the_order_of_construction_does_not_matter(drawn, rng):
     """A problem built from the same facts in another order has the same solution."""
-    nodes, waiting = cluster
-    first = solve(problem(nodes, waiting))
+    nodes, waiting, headroom = drawn
+    first = solve(problem(nodes, waiting, headroom))
     shuffled = [_shuffled(rng, row) for row in rng.sample(waiting, len(waiting))]
-    again = solve(problem([_shuffled(rng, row) for row in rng.sample(nodes, len(nodes))], shuffled))
+    again = solve(problem([_shuffled(rng, row) for row in rng.sample(nodes, len(nodes))], shuffled, headroom))
     assert first == again
 
 
@@ -254,9 +287,9 @@ def test_the_hash_seed_does_not_matter():
     script = """
 import random
 from solver.solve import solve
-from tests.solver.tiny import problem, tiny
+from tests.solver.tiny import cluster, problem
 for seed in range(25):
-    print(solve(problem(*tiny(random.Random(seed)))))
+    print(solve(problem(*cluster(random.Random(seed)))))
 """
     assert _run(script, seed="1") == _run(script, seed="2")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from solver.geometry import models
-from solver.problem import Gpu, Node, Pod, Problem, counts
+from solver.problem import Gpu, Headroom, Node, Pod, Problem, counts
 from tests.solver import brute
 
 GEOMETRIES = {geometry.model: geometry for geometry in models()}
@@ -21,7 +21,25 @@ def tiny(rng):
     return nodes, _pods(rng, nodes, mix)
 
 
-def problem(nodes, pods):
+def cluster(rng):
+    """A cluster that may ask for headroom, and then has fewer pods: (nodes, pods, headroom)."""
+    nodes, pods = tiny(rng)
+    if rng.random() < 0.75:
+        return nodes, pods, []
+    pods = pods[:5]
+    wanted = sorted({name for pod in pods for name in pod["slices"]})
+    headroom = [
+        {
+            "profile": rng.choice(wanted),
+            "count": rng.choice([1, 2]),
+            "nodes": sorted(node["name"] for node in rng.sample(nodes, rng.randint(1, len(nodes)))),
+        }
+        for _ in range(rng.choice([1, 1, 2]))
+    ]
+    return nodes, pods, headroom
+
+
+def problem(nodes, pods, headroom=()):
     """The same cluster as the solver's problem."""
     return Problem(
         tuple(sorted((_solver_node(node) for node in nodes), key=lambda node: node.name)),
@@ -38,6 +56,7 @@ def problem(nodes, pods):
             )
             for pod in sorted(pods, key=lambda pod: pod["name"])
         ),
+        tuple(Headroom(one["profile"], one["count"], frozenset(one["nodes"])) for one in headroom),
     )
 
 
