@@ -24,6 +24,20 @@ def draft(instance: Instance) -> Draft:
     return max((_one(instance, order) for order in orders), key=lambda plan: merit(instance, plan).score)
 
 
+def free(instance: Instance) -> Draft:
+    """A plan that changes nothing: free slices go to the more important, then the larger pods."""
+    rooms = [Room(instance, s, changeable=False) for s in range(len(instance.sites))]
+    for q in sorted(
+        range(len(instance.classes)), key=lambda q: (instance.classes[q].rank, _largest(instance, q))
+    ):
+        wanted = len(instance.classes[q].pods)
+        for room in rooms:
+            while wanted and q in room.needs and room.fits(q):
+                room.take(q)
+                wanted -= 1
+    return Draft({s: dict(sorted(room.pods.items())) for s, room in enumerate(rooms) if room.pods})
+
+
 def _largest(instance: Instance, q: int) -> tuple[int, ...]:
     return -_size(instance, q), q
 

@@ -1,4 +1,4 @@
-"""The one way to ask the solver: greedy first, the exact model where greedy might be improved."""
+"""The one way to ask the solver: free slices and greedy first, then relaxations, then the exact model."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ from solver.solution import Level, Solution, Status
 
 DEFAULT_EFFORT = 12
 """Counted work: at most some twenty seconds of search on a slow core, and mostly done long before."""
+SIMPLE = 150
+"""columns, see `_columns`, up to which the exact model is quick by itself"""
+EXACT = 5000
+"""columns up to which the exact model proves most levels"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,27 +32,27 @@ class _Answer:
 def solve(problem: Problem, *, effort: int = DEFAULT_EFFORT) -> Solution:
     """The best plan found; always legal, and the same for the same problem and effort on any machine.
 
-    Where the exact model fails, for whatever reason, the greedy plan is the answer and its status says so.
+    Where the search fails, for whatever reason, the simple plan is the answer and its status says so.
 
     Args:
         problem: what is asked.
-        effort: how much work the search may do, in CP-SAT's deterministic units; at least 1.
+        effort: how much work the search may do, in units of about a second of a slow core; at least 1.
     """
     parts = split(aggregate(problem))
     answers = []
     left = float(effort)
     for position, part in enumerate(parts):
         share = left * _size(part) / sum(_size(p) for p in parts[position:])
-        answer, spent = _answer(part, share)
+        answer, spent = _answer(part, share, effort / 4)
         answers.append(answer)
         left -= min(spent, share)
     return _solution(problem, answers)
 
 
 def fallback(problem: Problem) -> Solution:
-    """The greedy plan alone, for a caller whose check of the best one failed; its status says so."""
+    """The simple plan, for a caller whose check of the best one failed; its status says so."""
     parts = split(aggregate(problem))
-    answers = [_Answer(part, greedy.draft(part), certain(part), failed=True) for part in parts]
+    answers = [_Answer(part, _simple(part), certain(part), failed=True) for part in parts]
     return _solution(problem, answers)
 
 
@@ -68,19 +72,52 @@ def _size(part: Instance) -> int:
     return sum(len(site.fits) for site in part.sites)
 
 
-def _answer(part: Instance, effort: float) -> tuple[_Answer, float]:
-    """The plan for one part, and the effort that it took."""
-    plan = greedy.draft(part)
-    placed = sum(count for pods in plan.pods.values() for count in pods.values())
-    if not plan.layouts and placed == sum(len(group.pods) for group in part.classes):
-        return _Answer(part, plan, Bounds(merit(part, plan).served, 0, 0, 0)), 0.0
-    try:
-        from solver import model  # here, for importing ortools takes longer than most answers
+def _answer(part: Instance, effort: float, exact: float) -> tuple[_Answer, float]:
+    """The plan for one part, and the effort that it took.
 
-        plan, bounds, spent = model.improve(part, plan, effort)
+    Where it must be searched for, relaxations come first in all but the smallest parts: they are quick, and
+    what they prove the exact model need not prove again. The largest parts are beyond the exact model.
+
+    Args:
+        part: what is asked.
+        effort: for all of it.
+        exact: of that, the most for the exact model, which proves what it can prove soon or not at all.
+    """
+    size = _columns(part)
+    plan = greedy.draft(part) if size <= SIMPLE else greedy.free(part)
+    if _all_free(part, plan):
+        return _Answer(part, plan, Bounds(merit(part, plan).served, 0, 0, 0)), 0.0
+    bounds, spent = certain(part), 0.0
+    try:
+        if size > SIMPLE:
+            from solver import linear  # here, for importing ortools takes longer than most answers
+
+            plan, bounds, spent = linear.improve(part, plan, effort)
+        if size <= EXACT:
+            from solver import model
+
+            plan, bounds, more = model.improve(part, plan, max(0.0, min(exact, effort - spent)), bounds)
+            spent += more
     except Exception:
-        return _Answer(part, plan, certain(part), failed=True), 0.0
+        best = max(plan, _simple(part), key=lambda draft: merit(part, draft).score)
+        return _Answer(part, best, certain(part), failed=True), spent
     return _Answer(part, plan, bounds), spent
+
+
+def _simple(part: Instance) -> Draft:
+    """A legal plan without any search; where greedy would take minutes, one that changes nothing."""
+    return greedy.draft(part) if _columns(part) <= EXACT else greedy.free(part)
+
+
+def _all_free(part: Instance, plan: Draft) -> bool:
+    """The plan serves every pod and changes nothing."""
+    placed = sum(count for pods in plan.pods.values() for count in pods.values())
+    return not plan.layouts and placed == sum(len(group.pods) for group in part.classes)
+
+
+def _columns(part: Instance) -> int:
+    """How many numbers a plan consists of: pods by class and site, packings by GPU class and site."""
+    return sum(len(site.fits) + sum(len(gpu.packings) for gpu in site.gpus) for site in part.sites)
 
 
 def _levels(problem: Problem, answers: list[_Answer]) -> tuple[Level, ...]:

@@ -18,7 +18,7 @@ _DISTINCT = 10**6
 """the most values of an objective that stands for several ranks: far more and relaxations lose precision"""
 
 
-def improve(instance: Instance, start: Draft, effort: float) -> tuple[Draft, Bounds, float]:
+def improve(instance: Instance, start: Draft, effort: float, known: Bounds) -> tuple[Draft, Bounds, float]:
     """The best plan found from `start`, the bounds of its levels, and the effort spent.
 
     One worker, a fixed seed and counted work: the same input gives the same plan on any machine.
@@ -27,8 +27,9 @@ def improve(instance: Instance, start: Draft, effort: float) -> tuple[Draft, Bou
         instance: what is asked.
         start: a legal plan; the answer is never worse.
         effort: CP-SAT's deterministic time for all levels together.
+        known: bounds of the levels, given that those above are what `start` makes them.
     """
-    search = _Search(instance, start, effort)
+    search = _Search(instance, start, effort, known)
     bounds = search.run()
     return search.best, bounds, effort - search.left
 
@@ -36,8 +37,9 @@ def improve(instance: Instance, start: Draft, effort: float) -> tuple[Draft, Bou
 class _Search:
     """One program and the best plan known of it."""
 
-    def __init__(self, instance: Instance, start: Draft, effort: float) -> None:
+    def __init__(self, instance: Instance, start: Draft, effort: float, known: Bounds) -> None:
         self.instance, self.best, self.left = instance, start, effort
+        self.known = _still_known(instance, start, known)
         self.proven = True
         self.model = cp_model.CpModel()
         self.sites = [SiteModel(self.model, instance, s) for s in range(len(instance.sites))]
@@ -50,13 +52,17 @@ class _Search:
 
     def run(self) -> Bounds:
         """Solve every level; afterwards `best` is the plan and `left` the effort that was not needed."""
-        ceiling = certain(self.instance).served
+        ceiling = self.known.served
         served = [0] * len(ceiling)
         for window in _windows(ceiling):
             served[window.start : window.stop] = self._served(window, ceiling)
-        nodes = -self._maximise(-total(site.opened for site in self.sites), lambda m: -m.nodes, 0)
+        nodes = -self._maximise(
+            -total(site.opened for site in self.sites), lambda m: -m.nodes, -(self.known.nodes or 0)
+        )
         nodes_proven = self.proven
-        gpus = -self._maximise(-total(z for site in self.sites for z in site.given), lambda m: -m.gpus, 0)
+        gpus = -self._maximise(
+            -total(z for site in self.sites for z in site.given), lambda m: -m.gpus, -(self.known.gpus or 0)
+        )
         if not self.best.layouts:
             return Bounds(tuple(served), nodes, gpus, 0)
         free = total(site.spare() for site in self.sites)
@@ -137,6 +143,16 @@ class _Search:
         for s, site in enumerate(self.sites):
             for var, value in site.hints(self.best, s):
                 self.model.add_hint(var, value)
+
+
+def _still_known(instance: Instance, start: Draft, known: Bounds) -> Bounds:
+    """The bounds that hold whatever the search finds: none below a level that may still get better."""
+    reached, sure = merit(instance, start).served, list(certain(instance).served)
+    for r, bound in enumerate(known.served):
+        sure[r] = min(bound, sure[r])
+        if reached[r] < sure[r]:
+            return Bounds(tuple(sure))
+    return Bounds(tuple(sure), known.nodes, known.gpus)
 
 
 def _windows(ceiling: Sequence[int]) -> Iterator[range]:

