@@ -44,10 +44,10 @@ class Occupied:
 
     def may_hold(self, pod: Pod) -> bool:
         """The node could serve the pod if it served no other; false is certain, true is not."""
+        if any(self.most.get(name, 0) < count for name, count in pod.slices):
+            return False
         have = dict(self.node.resources)
-        return all(self.most.get(name, 0) >= count for name, count in pod.slices) and all(
-            have.get(name, 0) >= count for name, count in pod.resources
-        )
+        return all(have.get(name, 0) >= count for name, count in pod.resources)
 
     def fits(self, pod: Pod) -> bool:
         """Free slices that stay as they are serve the pod beside all others."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import NamedTuple
 
 from solver.geometry import Geometry
@@ -142,8 +143,9 @@ class Problem:
     headroom: tuple[Headroom, ...] = ()
 
     def __post_init__(self) -> None:
-        for kind, names in (("node", [n.name for n in self.nodes]), ("pod", [p.name for p in self.pods])):
-            if any(map(operator.ge, names, names[1:])):
+        for kind, rows in (("node", self.nodes), ("pod", self.pods)):
+            names = list(map(operator.attrgetter("name"), rows))
+            if any(map(operator.ge, names, islice(names, 1, None))):
                 raise ValueError(f"the {kind} names of a problem must be sorted and unique")
 
     @property

@@ -14,7 +14,7 @@ from autoslicer.core.policy import Policy
 from autoslicer.core.reasons import Reason
 from autoslicer.core.rows import PodRow
 from autoslicer.core.snapshot import Snapshot
-from autoslicer.core.windows import batches
+from autoslicer.core.windows import batches, latest
 
 SCHEDULERS = frozenset({"default-scheduler"})
 """the schedulers whose rules `fitting` follows"""
@@ -31,6 +31,7 @@ class Demand:
         excluded: those that are no demand, each with why.
         promised: the pods that a live change serves already, each with its node; they are in neither of the
             two.
+        keys: of the pods to plan for and of those promised.
         again: where few pods differ from another moment, these by key: the row of each that is to be planned
             for, None for each other.
     """
@@ -38,6 +39,7 @@ class Demand:
     pods: tuple[PodRow, ...]
     excluded: tuple[Verdict, ...]
     promised: Mapping[str, str]
+    keys: frozenset[str]
     again: Mapping[str, PodRow | None] | None = field(default=None, compare=False, repr=False)
 
 
@@ -70,12 +72,17 @@ def demand(
         again = differing(before[0].pods, snapshot.pods) | (given.keys() ^ before[1].promised.keys())
     if before is None or again is None or len(again) > _FEW:
         pods, excluded = _sorted_out(snapshot, snapshot.pods, given, waiting, schedulers)
-        return Demand(tuple(pods), tuple(excluded), given)
+        keys = frozenset(pod.key for pod in pods) | given.keys()
+        return Demand(tuple(pods), tuple(excluded), given, keys)
     pods, excluded = _sorted_out(snapshot, again, given, waiting, schedulers)
+    waits = set(before[1].keys)
+    waits -= again
+    waits.update(map(_key, pods), given)
     return Demand(
         replaced(before[1].pods, again, pods, _key),
         replaced(before[1].excluded, again, excluded, _name),
         given,
+        frozenset(waits),
         {**dict.fromkeys(again), **{pod.key: pod for pod in pods}},
     )
 
@@ -132,53 +139,51 @@ def _no_demand(pod: PodRow, waiting: bool, schedulers: Collection[str], *, nomin
     return None
 
 
-def ripe_at(pods: Collection[PodRow], policies: Mapping[str, Policy]) -> dict[str, dict[str, float]]:
-    """When each pod may cause a change, by its key and by policy (seconds since the epoch).
+@dataclass(frozen=True, slots=True)
+class Ripening:
+    """Which pods may not cause a change under every policy yet.
 
-    That is once its batch is complete (see `windows.batches`) and all of the batch has been unschedulable for
-    the policy's `pendingSeconds`. Batches are the same for every policy: the smallest windows count.
-
-    Args:
-        pods: that the scheduler found unschedulable; others have no time.
-        policies: by name.
+    Attributes:
+        policies: of each such pod, by key, sorted, those under which it may.
+        wake: when the next pod may cause a change under one policy more (seconds since the epoch), or None.
     """
-    since = {pod.key: pod.unschedulable_since for pod in pods}
-    batch = batches(
-        (at for at in since.values() if at is not None),
-        idle=min((policy.batch_idle_seconds for policy in policies.values()), default=0.0),
-        longest=min((policy.batch_max_seconds for policy in policies.values()), default=0.0),
-    )
-    return {
-        key: {
-            name: max(batch[at].last + policy.pending_seconds, batch[at].closes)
-            for name, policy in policies.items()
-        }
-        for key, at in since.items()
-        if at is not None
-    }
+
+    policies: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    wake: float | None = None
 
 
-def ripening(
-    pods: Collection[PodRow], policies: Mapping[str, Policy], now: float
-) -> dict[str, frozenset[str]]:
-    """Of the pods that may not cause a change under every policy yet: the policies under which they may."""
+def ripening(pods: Collection[PodRow], policies: Mapping[str, Policy], now: float) -> Ripening:
+    """The pods that have not waited out every window, at a moment in seconds since the epoch."""
+    # a batch stays open for the longest window at most, counted from a time that is none of its pods' later
     longest = max((policy.batch_max_seconds for policy in policies.values()), default=0.0)
-    waits = max((policy.pending_seconds for policy in policies.values()), default=math.inf)
-    # a batch stays open for `longest` at most, counted from a time that is none of its pods' later
-    young = {
-        pod.key
-        for pod in pods
-        if pod.unschedulable_since is None or pod.unschedulable_since + longest + waits > now
-    }
+    after = now - longest - max((policy.pending_seconds for policy in policies.values()), default=math.inf)
+    since = [pod.unschedulable_since for pod in pods]
+    young = [pod for pod, at in zip(pods, since, strict=True) if at is None or at > after]
     if not young:
-        return {}
-    times = ripe_at(pods, policies)
-    return {
-        key: frozenset(name for name, at in times.get(key, {}).items() if at <= now) for key in sorted(young)
+        return Ripening()
+    times = _times({at for at in set(since) if at is not None}, policies, after)
+    ripe = {at: frozenset(name for name, end in ends.items() if end <= now) for at, ends in times.items()}
+    found = {
+        pod.key: frozenset() if (at := pod.unschedulable_since) is None else ripe[at]
+        for pod in sorted(young, key=_key)
     }
+    ahead = (at for ends in times.values() for at in ends.values() if at > now)
+    return Ripening(found, min(ahead, default=None))
 
 
-def next_window(wanted: Demand, policies: Mapping[str, Policy], now: float) -> float | None:
-    """When the next pod may cause a change under some policy (seconds since the epoch), or None."""
-    times = (at for by_policy in ripe_at(wanted.pods, policies).values() for at in by_policy.values())
-    return min((at for at in times if at > now), default=None)
+def _times(
+    arrivals: Iterable[float], policies: Mapping[str, Policy], after: float
+) -> dict[float, Mapping[str, float]]:
+    """When pods that were found unschedulable at a time later than `after` may cause a change, by policy.
+
+    That is once their batch is complete (see `windows.batches`) and all of the batch has been unschedulable
+    for the policy's `pendingSeconds`. Batches are the same for every policy: the smallest windows count.
+    """
+    idle = min((policy.batch_idle_seconds for policy in policies.values()), default=0.0)
+    longest = min((policy.batch_max_seconds for policy in policies.values()), default=0.0)
+    batch = batches(latest(arrivals, after=after, idle=idle), idle=idle, longest=longest)
+    return {
+        at: {name: max(one.last + policy.pending_seconds, one.closes) for name, policy in policies.items()}
+        for at, one in batch.items()
+        if at > after
+    }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import compress
+from operator import is_not
 from typing import TypeVar
 
 Row = TypeVar("Row")
@@ -16,7 +18,7 @@ def differing(old: Mapping[str, Row], new: Mapping[str, Row]) -> set[str]:
     >>> sorted(differing({"gone": row, "same": row}, {"same": row, "new": row}))
     ['gone', 'new']
     """
-    found = {key for key, row in new.items() if old.get(key) is not row}
+    found = set(compress(new, map(is_not, map(old.get, new), new.values())))
     if len(new) - sum(key not in old for key in found) < len(old):
         found |= old.keys() - new.keys()
     return found

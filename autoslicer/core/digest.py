@@ -30,11 +30,11 @@ class Digests:
 
     Attributes:
         whole: `sha256:` and the hash over all objects.
-        rows: each row that counts with its own hash, by kind and name.
+        rows: by kind and name, each row that counts with its own hash.
     """
 
     whole: str = ""
-    rows: Mapping[tuple[str, object], tuple[Row, bytes]] = field(default_factory=dict)
+    rows: Mapping[str, Mapping[object, tuple[Row, bytes]]] = field(default_factory=dict)
 
 
 def digest(snapshot: Snapshot) -> str:
@@ -48,16 +48,10 @@ def digest(snapshot: Snapshot) -> str:
 
 def digested(snapshot: Snapshot, before: Digests) -> Digests:
     """The digest of a snapshot; rows that are those of another one are not looked into again."""
-    known, rows = before.rows, dict[tuple[str, object], tuple[Row, bytes]]()
+    rows = {kind: _each(named, before.rows.get(kind, {})) for kind, named in _mappings(snapshot)}
     found = hashlib.sha256()
-    for kind, mapping in _mappings(snapshot):
-        for name, row in mapping:
-            key = kind, name
-            hashed = known.get(key)
-            if hashed is None or hashed[0] is not row:
-                hashed = row, _hashed(_content(row))
-            rows[key] = hashed
-            found.update(hashed[1])
+    for hashed in rows.values():
+        found.update(b"".join(own for _, own in hashed.values()))
     rest = [[_plain(row) for row in snapshot.resource_slices], sorted(snapshot.obscured.items())]
     found.update(_hashed(rest))
     return Digests(f"sha256:{found.hexdigest()}", rows)
@@ -72,6 +66,18 @@ def _mappings(snapshot: Snapshot) -> Iterator[tuple[str, Iterable[tuple[object, 
     yield "Node", sorted(snapshot.nodes.items())
     yield "MigReconfiguration", sorted(snapshot.changes.items())
     yield "Pod", ((key, pod) for key, pod in sorted(snapshot.pods.items()) if not pod.finished)
+
+
+def _each(
+    named: Iterable[tuple[object, Row]], before: Mapping[object, tuple[Row, bytes]]
+) -> dict[object, tuple[Row, bytes]]:
+    """Each row with its own hash."""
+    return {
+        name: known
+        if (known := before.get(name)) is not None and known[0] is row
+        else (row, _hashed(_content(row)))
+        for name, row in named
+    }
 
 
 def _content(row: Row) -> object:

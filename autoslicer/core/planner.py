@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from autoslicer.core.demand import Demand, demand, next_window
+from autoslicer.core.demand import Demand, demand
 from autoslicer.core.digest import Digests, digested
 from autoslicer.core.plan import Plan, Verdict
 from autoslicer.core.policy import Policy
@@ -87,7 +87,7 @@ def plan(
         now: seconds since the epoch.
         effort: counted work that the search may do.
         waiting: only pods that the scheduler found unschedulable, and `pendingSeconds` ago, are planned for.
-        reached: told when each stage ends: "prepared", "solved" and "explained"; for a caller's clock.
+        reached: told when each stage ends, for a clock: "prepared", "solved", "explained", "digested".
     """
     found = replan(snapshot, policies, now, Prepared(), effort=effort, waiting=waiting, reached=reached)
     return found[0].plan
@@ -122,6 +122,7 @@ def replan(
     made = reshapes(snapshot, posed, solved, last.reshapes)
     spoken = None if last.known is None else (last.unserved, last.known)
     told = unserved(snapshot, posed, solved, spoken)
+    reached("explained")
     digests = digested(snapshot, last.digests)
     result = Plan(
         digest=digests.whole,
@@ -136,10 +137,9 @@ def replan(
         gap=_gap(solution.levels),
         levels=solution.levels,
     )
-    reached("explained")
-    wakes = (next_window(wanted, policies, now), posed.next_starving) if waiting else ()
-    wake = min((at for at in wakes if at is not None), default=None)
-    return Outcome(result, _keys(wanted), posed.objectives.conflicts, wake), Prepared(
+    reached("digested")
+    wake = posed.wake if waiting else None
+    return Outcome(result, wanted.keys, posed.objectives.conflicts, wake), Prepared(
         snapshot, waiting, effort, wanted, posed, solved, made, told, digests
     )
 
@@ -151,10 +151,6 @@ def _known(posed: Posed, last: Known | None) -> Known | None:
     if last.problem is posed.problem or last.problem == posed.problem:
         return last
     return None if posed.fresh is None else extend(last, posed.problem, posed.fresh)
-
-
-def _keys(wanted: Demand) -> frozenset[str]:
-    return frozenset(pod.key for pod in wanted.pods) | wanted.promised.keys()
 
 
 def _checked(problem: Problem, effort: int) -> Solution:

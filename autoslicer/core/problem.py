@@ -6,9 +6,10 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 
 from autoslicer.core import fitting
-from autoslicer.core.demand import Demand, ripening
+from autoslicer.core.demand import Demand, Ripening, ripening
 from autoslicer.core.differences import replaced
 from autoslicer.core.eligibility import Assessment
 from autoslicer.core.objectives import Objectives, objectives, refused
@@ -35,6 +36,8 @@ class Posed:
         asked: the resources, slices aside, that they ask for, sorted.
         objectives: by which they count.
         at: the moment, in seconds since the epoch.
+        starving: when the next pod begins to starve (seconds since the epoch), or infinity.
+        wake: when that is, or the next pod may go to one policy's nodes more; None for never.
         again: the keys of the pods that may differ from those of the problem that this one was made from;
             None where all may, or the nodes do.
         fresh: the pods that came since the problem that this one was made from, where nothing else differs;
@@ -49,6 +52,8 @@ class Posed:
     asked: tuple[str, ...]
     objectives: Objectives
     at: float
+    starving: float
+    wake: float | None
     again: frozenset[str] | None = None
     fresh: tuple[Pod, ...] | None = None
 
@@ -63,12 +68,6 @@ class Posed:
         """Of each governed node."""
         rows = self.sites.by_name.items()
         return {name: site.assessment for name, site in rows if site.assessment is not None}
-
-    @property
-    def next_starving(self) -> float | None:
-        """When the next pod begins to starve (seconds since the epoch), or None."""
-        times = (self.objectives.of(key).starves_at(row.created) for key, row in self.pods.items())
-        return min((at for at in times if self.at < at < math.inf), default=None)
 
 
 def pose(
@@ -91,7 +90,8 @@ def pose(
             and is left out until that is so for some policy.
         before: what this function returned for another moment under the same `waiting`.
     """
-    ripe = ripening(demand.pods, policies, now) if waiting else {}
+    windows = ripening(demand.pods, policies, now) if waiting else Ripening()
+    ripe = windows.policies
     pods, again = _planned(snapshot, demand, ripe, before)
     asked = _all_asked(pods, again, before)
     whole = sites(snapshot, policies, asked, now, Sites() if before is None else before.places.sites)
@@ -109,32 +109,48 @@ def pose(
         return [_pod(row, places.of(row, ripe.get(row.key)), aims.of(row.key), now) for row in rows]
 
     fresh: tuple[Pod, ...] | None = None
-    if before is None or again is None or places.moved:
-        rows = tuple(made(sorted(pods)))
-    else:
-        new = made(again)
-        rows = replaced(before.problem.pods, again, new, _name) if again else before.problem.pods
-        if steady and not again & before.pods.keys():
-            fresh = tuple(new)
     if before is not None and steady:
         nodes = before.problem.nodes
     else:
         nodes = tuple(site.node for site in found.by_name.values() if site.node is not None)
-    problem = before.problem if before is not None and fresh == () else Problem(nodes, rows)
+    if before is None or again is None or places.moved:
+        problem = Problem(nodes, tuple(made(sorted(pods))))
+    elif steady and not again & before.pods.keys():
+        fresh = tuple(made(again))
+        problem = before.problem.including(fresh) if fresh else before.problem
+    else:
+        problem = Problem(nodes, replaced(before.problem.pods, again, made(again), _name))
+    starving = _starving(before, pods, again, aims, now)
+    wakes = (at for at in (windows.wake, starving) if at is not None and at < math.inf)
     told = frozenset(again) if again is not None and steady else None
-    return Posed(problem, found, places, pods, ripe, asked, aims, now, told, fresh)
+    return Posed(
+        problem, found, places, pods, ripe, asked, aims, now, starving, min(wakes, default=None), told, fresh
+    )
 
 
 def _starved_since(before: Posed, pods: Mapping[str, PodRow], aim: Objective, now: float) -> set[str]:
     """The pods that began to starve since then, or no longer do, where time went back."""
     then = before.at
-    if then == now:
+    if then <= now < before.starving:
         return set()
     return {
         key
         for key, row in pods.items()
         if (aim.starves_at(row.created) <= then) != (aim.starves_at(row.created) <= now)
     }
+
+
+def _starving(
+    before: Posed | None, pods: Mapping[str, PodRow], again: set[str] | None, aims: Objectives, now: float
+) -> float:
+    """When the next pod begins to starve (seconds since the epoch), or infinity."""
+    keys: Iterable[str] = pods
+    known = math.inf
+    if before is not None and again is not None and before.at <= now < before.starving:
+        if not again & before.pods.keys():
+            keys, known = again & pods.keys(), before.starving
+    times = (aims.of(key).starves_at(pods[key].created) for key in keys)
+    return min(chain([known], (at for at in times if at > now)))
 
 
 def _planned(

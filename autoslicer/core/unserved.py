@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from autoslicer.core import capacity, fitting, sites
-from autoslicer.core.differences import replaced
+from autoslicer.core.differences import differing, replaced
 from autoslicer.core.plan import Verdict
 from autoslicer.core.policy import Policy
 from autoslicer.core.problem import Posed
@@ -57,7 +57,11 @@ def unserved(
         waiting = (pod for key, pod in sorted(posed.pods.items()) if key not in known.places)
         return Unserved(tuple(search.verdict(pod) for pod in waiting), search.known)
     search = _Search(snapshot, posed, known, before[0].known)
-    again = posed.again | (before[1].places.keys() ^ known.places.keys())
+    moved = differing(before[1].nodes, known.nodes)
+    held = (
+        solved.nodes[name].pods for solved in (before[1], known) for name in moved if name in solved.nodes
+    )
+    again = posed.again.union(*held)
     new = [search.verdict(posed.pods[key]) for key in again if key in posed.pods and key not in known.places]
     return Unserved(replaced(before[0].verdicts, again, new, _name), search.known)
 

@@ -5,6 +5,7 @@ So every restart and every replay agrees.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -41,17 +42,26 @@ def batches(arrivals: Iterable[float], *, idle: float, longest: float) -> dict[f
         longest: in seconds, at least 0.
     """
     result: dict[float, Batch] = {}
-    batch: list[float] = []
-
-    def close() -> None:
-        if batch:
-            whole = Batch(batch[-1], min(batch[-1] + idle, batch[0] + longest))
-            result.update(dict.fromkeys(batch, whole))
-            batch.clear()
-
-    for arrival in sorted(set(arrivals)):
-        if batch and arrival > min(batch[-1] + idle, batch[0] + longest):
-            close()
-        batch.append(arrival)
-    close()
+    found = sorted(set(arrivals))
+    start = 0
+    for end in range(1, len(found) + 1):
+        closes = min(found[end - 1] + idle, found[start] + longest)
+        if end == len(found) or found[end] > closes:
+            result.update(dict.fromkeys(found[start:end], Batch(found[end - 1], closes)))
+            start = end
     return result
+
+
+def latest(arrivals: Iterable[float], *, after: float, idle: float) -> list[float]:
+    """The arrival times that decide about the batches of those later than `after`, sorted.
+
+    The first of them opens a batch whatever was before it, for nothing came in the `idle` seconds until then.
+
+    >>> latest([0.0, 4.0, 30.0, 38.0, 46.0], after=40.0, idle=10)
+    [30.0, 38.0, 46.0]
+    """
+    found = sorted(set(arrivals))
+    start = bisect_right(found, after)
+    while 0 < start < len(found) and found[start] <= found[start - 1] + idle:
+        start -= 1
+    return found[start:]

@@ -76,7 +76,7 @@ def test_times_go_to_stderr_alone(autoslicer: Command, saved: Saved) -> None:
     assert timed.out == plain.out
     (line,) = set(timed.err.splitlines()) - set(plain.err.splitlines())
     laps = re.findall(r"(\w+) \d+\.\d\d s", line.removeprefix("timings: "))
-    assert laps == ["read", "prepared", "solved", "explained", "printed"]
+    assert laps == ["read", "prepared", "solved", "explained", "digested", "printed"]
 
 
 def test_stdin_gives_the_same_plan_as_a_file(saved: Saved) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from autoslicer.core import reading
-from autoslicer.core.demand import demand, next_window, ripe_at
+from autoslicer.core.demand import demand, ripening
 from autoslicer.core.policy import Policy
 from autoslicer.core.reasons import Reason
 from tests.build import NOON, Pod, change, node, pod, policy
@@ -124,7 +124,12 @@ def test_the_next_window() -> None:
         WAITS.unschedulable(NOON - 10), pod("ns/y").wants({"1g.10gb": 1}).unschedulable(NOON - 2)
     )
     wanted = demand(found, waiting=True)
-    assert ripe_at(wanted.pods, policies)["ns/y"] == {"quick": NOON + 3, "slow": NOON + 58}
-    assert next_window(wanted, policies, NOON) == NOON + 3
-    assert next_window(wanted, policies, NOON + 3) == NOON + 50
-    assert next_window(wanted, policies, NOON + 58) is None
+    moments = {at: ripening(wanted.pods, policies, NOON + at) for at in (0, 3, 50, 58)}
+    assert [found.wake for found in moments.values()] == [NOON + 3, NOON + 50, NOON + 58, None]
+    quick, both = frozenset({"quick"}), frozenset({"quick", "slow"})
+    assert [found.policies.get("ns/y", both) for found in moments.values()] == [
+        frozenset(),
+        quick,
+        quick,
+        both,
+    ]
