@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from random import Random
 from typing import IO
@@ -42,6 +42,14 @@ def items(
         yield from map(weigh, objects.tenants(drawn))
     for pod in workload.pods(scenario, extent.pods, rng):
         yield weigh(objects.pending(pod))
+
+
+def newcomers(
+    kind: str, scenario: Scenario, left: Mapping[str, int], count: int, seed: int
+) -> Iterator[Object]:
+    """Pods that come to a cluster that has been planned for, as `workload.newcomers` draws them."""
+    rng = Random(f"{scenario.name} {kind} {seed}")
+    yield from map(objects.pending, workload.newcomers(kind, scenario, left, count, rng))
 
 
 def document(

@@ -12,6 +12,11 @@ from solver.problem import Counts, counts
 
 TEAMS = ("team-a", "team-b", "team-c", "team-d", "team-e", "team-f")
 MOST_TEMPLATES = 60
+NEWCOMERS = ("fits", "hopeless", "searched")
+"""kinds of pods that come to a cluster that is planned for: free slices serve them, nothing ever could, or
+neither is plain to see"""
+NEWCOMER_SECONDS = 100
+"""the age of such a pod: it has waited long enough for any policy's default windows"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,33 @@ def pods(scenario: Scenario, count: int, rng: Random) -> Iterator[DrawnPod]:
     for index, template in enumerate(templates):
         for number in range(drawn.count(index)):
             yield DrawnPod(template, number, rng.randint(60, scenario.oldest_seconds))
+
+
+def newcomers(
+    kind: str, scenario: Scenario, left: Mapping[str, int], count: int, rng: Random
+) -> Iterator[DrawnPod]:
+    """Pods that come later, each of a template of its own.
+
+    Args:
+        kind: one of `NEWCOMERS`.
+        scenario: how their templates are drawn.
+        left: slices that stay free, by profile.
+        count: how many.
+        rng: the source of chance.
+    """
+    index = MOST_TEMPLATES
+    while index < MOST_TEMPLATES + count:
+        template = _template(index, scenario, rng)
+        if kind == "hopeless":
+            whole = max(MODELS[1].plain, key=lambda name: _compute(MODELS[1], name))
+            template = replace(template, slices=((whole, GPUS + 1),))
+        elif kind == "fits":
+            profile = rng.choices(sorted(left), [left[name] for name in sorted(left)])[0]
+            template = replace(template, slices=((profile, 1),), cpu=100, memory=100, selector={}, zones=())
+        elif all(left.get(profile, 0) >= wanted for profile, wanted in template.slices):
+            continue
+        yield DrawnPod(template, 0, NEWCOMER_SECONDS)
+        index += 1
 
 
 def _template(index: int, scenario: Scenario, rng: Random) -> Template:

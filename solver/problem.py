@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -147,6 +148,24 @@ class Problem:
             names = list(map(operator.attrgetter("name"), rows))
             if any(map(operator.ge, names, islice(names, 1, None))):
                 raise ValueError(f"the {kind} names of a problem must be sorted and unique")
+
+    def including(self, pods: Iterable[Pod]) -> Problem:
+        """The problem with more pods, which costs little where they are few.
+
+        Raises:
+            ValueError: a name repeats.
+        """
+        rows, name = list(self.pods), operator.attrgetter("name")
+        for pod in pods:
+            at = bisect_left(rows, pod.name, key=name)
+            if at < len(rows) and rows[at].name == pod.name:
+                raise ValueError(f"the pod {pod.name} is in the problem already")
+            rows.insert(at, pod)
+        # the rest is sorted as it was
+        made = object.__new__(Problem)
+        object.__setattr__(made, "nodes", self.nodes)
+        object.__setattr__(made, "pods", tuple(rows))
+        return made
 
     @property
     def ranks(self) -> tuple[Rank, ...]:

@@ -1,19 +1,25 @@
 """Planning apart from the event loop, in threads that no end of the process waits for.
 
 A search cannot be interrupted and may take many seconds; nothing is lost when it is abandoned.
+
+The event loop gets its turn every few milliseconds meanwhile, but for the garbage collector: full collections
+look at every row of the cluster and hold up all threads for that long. Nothing that a plan leaves behind
+needs them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import importlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 Found = TypeVar("Found")
 _NAME = "autoslicer search"
+_NEVER = 2**31 - 1
 
 
 async def apart(work: Callable[[], Found]) -> Found:
@@ -34,8 +40,21 @@ async def apart(work: Callable[[], Found]) -> Found:
         else:
             tell(lambda: answer.set_result(found))
 
-    threading.Thread(target=run, name=_NAME, daemon=True).start()
-    return await answer
+    with _no_full_collection():
+        threading.Thread(target=run, name=_NAME, daemon=True).start()
+        return await answer
+
+
+@contextlib.contextmanager
+def _no_full_collection() -> Iterator[None]:
+    """Young garbage is collected as ever; what is left at the end is never looked at again."""
+    thresholds = gc.get_threshold()
+    gc.set_threshold(*thresholds[:2], _NEVER)
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.set_threshold(*thresholds)
 
 
 def warm_up() -> None:

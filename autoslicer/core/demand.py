@@ -14,7 +14,7 @@ from autoslicer.core.policy import Policy
 from autoslicer.core.reasons import Reason
 from autoslicer.core.rows import PodRow
 from autoslicer.core.snapshot import Snapshot
-from autoslicer.core.windows import batches, latest
+from autoslicer.core.windows import batches
 
 SCHEDULERS = frozenset({"default-scheduler"})
 """the schedulers whose rules `fitting` follows"""
@@ -72,17 +72,16 @@ def demand(
         again = differing(before[0].pods, snapshot.pods) | (given.keys() ^ before[1].promised.keys())
     if before is None or again is None or len(again) > _FEW:
         pods, excluded = _sorted_out(snapshot, snapshot.pods, given, waiting, schedulers)
-        keys = frozenset(pod.key for pod in pods) | given.keys()
-        return Demand(tuple(pods), tuple(excluded), given, keys)
+        return Demand(tuple(pods), tuple(excluded), given, frozenset(pod.key for pod in pods) | given.keys())
     pods, excluded = _sorted_out(snapshot, again, given, waiting, schedulers)
-    waits = set(before[1].keys)
-    waits -= again
-    waits.update(map(_key, pods), given)
+    keys = before[1].keys.union(map(_key, pods), given)
+    if ended := (keys & again) - {pod.key for pod in pods} - given.keys():
+        keys -= ended
     return Demand(
         replaced(before[1].pods, again, pods, _key),
         replaced(before[1].excluded, again, excluded, _name),
         given,
-        frozenset(waits),
+        keys,
         {**dict.fromkeys(again), **{pod.key: pod for pod in pods}},
     )
 
@@ -181,7 +180,7 @@ def _times(
     """
     idle = min((policy.batch_idle_seconds for policy in policies.values()), default=0.0)
     longest = min((policy.batch_max_seconds for policy in policies.values()), default=0.0)
-    batch = batches(latest(arrivals, after=after, idle=idle), idle=idle, longest=longest)
+    batch = batches(arrivals, idle=idle, longest=longest, after=after)
     return {
         at: {name: max(one.last + policy.pending_seconds, one.closes) for name, policy in policies.items()}
         for at, one in batch.items()

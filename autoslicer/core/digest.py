@@ -15,13 +15,14 @@ from autoslicer.core.snapshot import Snapshot
 
 _BOOKKEEPING = {
     "NodeRow": {"resource_version"},
-    "PodRow": {"tried", "unschedulable_since", "bound_at", "published", "ready"},
+    "PodRow": {"key", "tried", "unschedulable_since", "bound_at", "published", "ready"},
     "ConfigMapRow": {"resource_version", "size"},
     "MigNodeRow": {"observed"},
     "Policy": {"conditions"},
     "ReconfigurationRow": {"resource_version", "status", "approved"},
 }
-"""what changes without changing what could be planned: versions, times of observation and statuses"""
+"""what changes without changing what could be planned: versions, times of observation and statuses; and what
+follows from the rest"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,6 +107,7 @@ class PodRow:
         config_map: for a mig-manager pod, the ConfigMap that it mounts for mig-parted, or empty.
         daemon: a DaemonSet controls it.
         repels: the required anti-affinity that it holds against other pods.
+        key: `namespace/name`.
     """
 
     namespace: str
@@ -137,11 +138,11 @@ class PodRow:
     daemon: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
     repels: tuple[Repulsion, ...] = ()
+    key: str = field(init=False, compare=False, repr=False)
 
-    @property
-    def key(self) -> str:
-        """`namespace/name`."""
-        return f"{self.namespace}/{self.name}"
+    def __post_init__(self) -> None:
+        # one string for everybody who finds the pod by it
+        object.__setattr__(self, "key", f"{self.namespace}/{self.name}")
 
     @property
     def finished(self) -> bool:

@@ -105,7 +105,13 @@ def assemble(
     found: dict[type, dict[str, Row]] = {}
     sentences = list(skipped)
     for row in rows:
-        name = f"{row.namespace}/{row.name}" if isinstance(row, PodRow | ConfigMapRow) else row.name
+        match row:
+            case PodRow():
+                name = row.key
+            case ConfigMapRow():
+                name = f"{row.namespace}/{row.name}"
+            case _:
+                name = row.name
         same = found.setdefault(type(row), {})
         if name in same:
             sentences.append(f"{_KINDS[type(row)]} {name} is listed more than once; the last one counts")

@@ -5,9 +5,12 @@ So every restart and every replay agrees.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import compress, count, islice
+from operator import gt
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +26,9 @@ class Batch:
     closes: float
 
 
-def batches(arrivals: Iterable[float], *, idle: float, longest: float) -> dict[float, Batch]:
+def batches(
+    arrivals: Iterable[float], *, idle: float, longest: float, after: float = -math.inf
+) -> dict[float, Batch]:
     """The batch of each arrival time.
 
     The first arrival opens a batch. It is complete when nothing came for `idle` seconds, at the latest
@@ -35,33 +40,25 @@ def batches(arrivals: Iterable[float], *, idle: float, longest: float) -> dict[f
     >>> found = batches([0.0, 8.0, 16.0], idle=10, longest=12)
     >>> [found[at].closes for at in (0.0, 8.0, 16.0)]
     [12.0, 12.0, 26.0]
+    >>> sorted(batches([0.0, 4.0, 30.0], idle=10, longest=60, after=4.0))
+    [30.0]
 
     Args:
         arrivals: in seconds, in any order.
         idle: in seconds, at least 0.
         longest: in seconds, at least 0.
+        after: batches that have had their last arrival by then are left out.
     """
+    found = sorted(set(arrivals))
+    # where nothing came for `idle` seconds, and the end of all
+    gaps = [*compress(count(1), map(gt, islice(found, 1, None), (at + idle for at in found))), len(found)]
     result: dict[float, Batch] = {}
-    found = sorted(set(arrivals))
     start = 0
-    for end in range(1, len(found) + 1):
-        closes = min(found[end - 1] + idle, found[start] + longest)
-        if end == len(found) or found[end] > closes:
-            result.update(dict.fromkeys(found[start:end], Batch(found[end - 1], closes)))
-            start = end
+    while start < len(found):
+        closes = found[start] + longest
+        end = min(gaps[bisect_right(gaps, start)], bisect_right(found, closes))
+        if found[end - 1] > after:
+            last = found[end - 1]
+            result.update(dict.fromkeys(found[start:end], Batch(last, min(last + idle, closes))))
+        start = end
     return result
-
-
-def latest(arrivals: Iterable[float], *, after: float, idle: float) -> list[float]:
-    """The arrival times that decide about the batches of those later than `after`, sorted.
-
-    The first of them opens a batch whatever was before it, for nothing came in the `idle` seconds until then.
-
-    >>> latest([0.0, 4.0, 30.0, 38.0, 46.0], after=40.0, idle=10)
-    [30.0, 38.0, 46.0]
-    """
-    found = sorted(set(arrivals))
-    start = bisect_right(found, after)
-    while 0 < start < len(found) and found[start] <= found[start - 1] + idle:
-        start -= 1
-    return found[start:]

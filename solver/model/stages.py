@@ -30,7 +30,11 @@ def improve(instance: Instance, start: Draft, effort: float, known: Bounds) -> t
         known: bounds of the levels, given that those above are what `start` makes them.
     """
     search = _Search(instance, start, effort, known)
-    bounds = search.run()
+    try:
+        bounds = search.run()
+    finally:
+        # the library's model refers to itself, and would keep its memory until a full garbage collection
+        vars(search.model).clear()
     return search.best, bounds, effort - search.left
 
 
