@@ -35,6 +35,8 @@ from benchmarks.workload import NEWCOMERS
 Row = dict[str, Any]
 POLICY = replace(BUILT_IN, pending_seconds=30.0, batch_idle_seconds=10.0, batch_max_seconds=60.0)
 """with the windows that a policy has by default"""
+FIRST, LATER = objects.NOON + 120, objects.NOON + 121
+"""when all other pods have waited out these windows, and when the newcomer has"""
 _BEAT_SECONDS = 0.001
 _HEAD = (
     "nodes/pods", "pod", "n", "free", "reshape", "unserved",
@@ -90,7 +92,7 @@ class Planned:
     stall: float
 
 
-async def planned(snapshot: Snapshot, prepared: Prepared) -> Planned:
+async def planned(snapshot: Snapshot, prepared: Prepared, now: float) -> Planned:
     """Plan apart from the event loop, from what was prepared."""
     at: dict[str, float] = {}
     cpu: dict[str, float] = {}
@@ -101,7 +103,7 @@ async def planned(snapshot: Snapshot, prepared: Prepared) -> Planned:
     def work() -> tuple[Outcome, Prepared]:
         reached("begun")
         policies: Mapping[str, Policy] = {POLICY.name: POLICY}
-        return replan(snapshot, policies, objects.NOON, prepared, waiting=True, reached=reached)
+        return replan(snapshot, policies, now, prepared, waiting=True, reached=reached)
 
     async with beating() as stall:
         outcome, made = await search.apart(work)
@@ -136,7 +138,7 @@ async def measure(scenario: Scenario, extent: Size, seed: int, count: int) -> li
     items = generate.items(scenario, extent, seed)
     snapshot = assemble(reading.READERS[item["kind"]](item) for item in items)
     about = {"scenario": scenario.name, "nodes": extent.nodes, "pods": extent.pods, "seed": seed}
-    first = await planned(snapshot, Prepared())
+    first = await planned(snapshot, Prepared(), FIRST)
     rows = [{**about, "arrival": "(first plan)", **_figures([first])}]
     free = left_over(first.prepared)
     for kind in NEWCOMERS:
@@ -145,7 +147,7 @@ async def measure(scenario: Scenario, extent: Size, seed: int, count: int) -> li
         for item in generate.newcomers(kind, scenario, free, count, seed):
             pod = reading.READERS["Pod"](item)
             assert isinstance(pod, PodRow)
-            runs.append(await planned(with_pod(snapshot, pod), first.prepared))
+            runs.append(await planned(with_pod(snapshot, pod), first.prepared, LATER))
             served = {row.pod: row.by.value for row in runs[-1].outcome.plan.served}
             by[served.get(pod.key, "unserved")] += 1
         rows.append({**about, "arrival": kind, "served": dict(by), **_figures(runs)})

@@ -15,8 +15,8 @@ MOST_TEMPLATES = 60
 NEWCOMERS = ("fits", "hopeless", "searched")
 """kinds of pods that come to a cluster that is planned for: free slices serve them, nothing ever could, or
 neither is plain to see"""
-NEWCOMER_SECONDS = 100
-"""the age of such a pod: it has waited long enough for any policy's default windows"""
+NEWCOMER_AGE = -60
+"""in seconds: such a pod comes a minute after the moment at which the ages of all others are told"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def newcomers(
             template = replace(template, slices=((profile, 1),), cpu=100, memory=100, selector={}, zones=())
         elif all(left.get(profile, 0) >= wanted for profile, wanted in template.slices):
             continue
-        yield DrawnPod(template, 0, NEWCOMER_SECONDS)
+        yield DrawnPod(template, 0, NEWCOMER_AGE)
         index += 1
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
@@ -161,9 +162,8 @@ class Problem:
             if at < len(rows) and rows[at].name == pod.name:
                 raise ValueError(f"the pod {pod.name} is in the problem already")
             rows.insert(at, pod)
-        # the rest is sorted as it was
-        made = object.__new__(Problem)
-        object.__setattr__(made, "nodes", self.nodes)
+        # the rest is sorted as it was, and is not looked at again
+        made = copy(self)
         object.__setattr__(made, "pods", tuple(rows))
         return made
 

@@ -146,9 +146,9 @@ def _starving(
     """When the next pod begins to starve (seconds since the epoch), or infinity."""
     keys: Iterable[str] = pods
     known = math.inf
-    if before is not None and again is not None and before.at <= now < before.starving:
-        if not again & before.pods.keys():
-            keys, known = again & pods.keys(), before.starving
+    same = before is not None and before.at <= now < before.starving
+    if before is not None and same and again is not None and not again & before.pods.keys():
+        keys, known = again & pods.keys(), before.starving
     times = (aims.of(key).starves_at(pods[key].created) for key in keys)
     return min(chain([known], (at for at in times if at > now)))
 

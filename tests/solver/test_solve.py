@@ -1,5 +1,6 @@
 """What the solver promises about every answer: legality, needed changes, fallback, determinism."""
 
+import gc
 import random
 import subprocess
 import sys
@@ -338,3 +339,33 @@ def _busy_node(rng, name, geometry):
 
 def _plain(geometry):
     return sorted(name for name in geometry.names if "+" not in name)
+
+
+def test_the_model_leaves_nothing_to_the_garbage_collector():
+    """It is gone with its memory once a search is over; left as the library makes it, it would stay."""
+    from ortools.sat.python import cp_model
+
+    def left():
+        return sum(isinstance(each, cp_model.CpModel) for each in gc.get_objects())
+
+    gc.collect()
+    before = left()
+    gc.disable()
+    try:
+        asked = ask([node("a", gpus(H100, {"7g.80gb": 1}))], pods("p", 3, {"1g.10gb": 1}, {"a"}))
+        assert solve(asked).status is Status.OPTIMAL
+        after_search = left()
+        cp_model.CpModel()
+        assert (after_search - before, left() - before) == (0, 1)
+    finally:
+        gc.enable()
+        gc.collect()
+
+
+def test_a_problem_with_a_pod_more():
+    """It is the one that a fresh start would make, and no name comes twice."""
+    whole = ask([node("a", gpus(H100, {"7g.80gb": 1}))], pods("p", 3, {"1g.10gb": 1}, {"a"}))
+    first, second, third = whole.pods
+    assert Problem(whole.nodes, (first, third)).including([second]) == whole
+    with pytest.raises(ValueError, match="already"):
+        whole.including([second])

@@ -1,0 +1,28 @@
+"""What the figures for one more pod rest on: pods of each kind do what their name says."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+
+def test_each_kind_of_pod_is_what_it_is_called(tmp_path: Path) -> None:
+    """Fitting ones are served as the GPUs are cut, hopeless ones not at all, and every time is measured."""
+    file = tmp_path / "rows.json"
+    command = ["--scenario", "overload", "--size", "30/300", "--pods", "5", "--json", str(file)]
+    ended = subprocess.run(
+        [sys.executable, "-m", "benchmarks.incremental", *command],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    _, *rows = json.loads(file.read_text())["rows"]
+    by = {row["arrival"]: row["served"] for row in rows}
+    assert by["fits"] == {"free": 5}
+    assert by["hopeless"] == {"unserved": 5}
+    assert sum(by["searched"].values()) == 5
+    assert all(0 < row["medianSeconds"] <= row["p95Seconds"] <= row["worstSeconds"] for row in rows)
+    assert all(row["stallSeconds"] > 0 for row in rows)
+    assert len(ended.stdout.splitlines()) == 2 + 1 + 3
