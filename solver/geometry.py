@@ -36,6 +36,10 @@ class Geometry:
     engines_total: Multiset
     profiles: tuple[Profile, ...]
 
+    def __hash__(self) -> int:
+        # geometries are in most keys of the search, and the model tells nearly all of them apart
+        return hash(self.model)
+
     @property
     def names(self) -> frozenset[str]:
         """The names of the profiles."""

@@ -15,7 +15,7 @@ DEFAULT_EFFORT = 12
 """Counted work: at most some twenty seconds of search on a slow core, and mostly done long before."""
 SIMPLE = 150
 """columns, see `_columns`, up to which the exact model is quick by itself"""
-EXACT = 5000
+EXACT = 3000
 """columns up to which the exact model proves most levels"""
 
 
@@ -43,7 +43,7 @@ def solve(problem: Problem, *, effort: int = DEFAULT_EFFORT) -> Solution:
     left = float(effort)
     for position, part in enumerate(parts):
         share = left * _size(part) / sum(_size(p) for p in parts[position:])
-        answer, spent = _answer(part, share, effort / 4)
+        answer, spent = _answer(part, share, effort / 8)
         answers.append(answer)
         left -= min(spent, share)
     return _solution(problem, answers)

@@ -23,7 +23,7 @@ _GLOP = parameters_pb2.SolverTypeProto.Value("SOLVER_TYPE_GLOP")
 _HIGHS = parameters_pb2.SolverTypeProto.Value("SOLVER_TYPE_HIGHS")
 _OPTIMAL = result_pb2.TerminationReasonProto.Value("TERMINATION_REASON_OPTIMAL")
 _FEASIBLE = result_pb2.TerminationReasonProto.Value("TERMINATION_REASON_FEASIBLE")
-_GLOP_STEP, _HIGHS_STEP = 7e-10, 2.5e-8
+_GLOP_STEP, _HIGHS_STEP = 7e-10, 1e-8
 """work of one simplex iteration for each coefficient: about a second of a slow core makes one unit"""
 
 _OUTPUT = threading.Lock()

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from solver.instance import Instance
 
-LARGEST = 1250
+LARGEST = 800
 """sites of one block"""
 
 

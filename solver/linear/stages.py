@@ -92,11 +92,13 @@ class _Search:
     def bounds(self) -> Bounds:
         """What no plan can pass, by level; the best plan gets better on the way as the effort allows."""
         ceiling = certain(self.instance).served
-        served = [self._reached(r, most) for r, most in enumerate(ceiling)]
+        served = tuple(self._reached(r, most) for r, most in enumerate(ceiling))
+        if served != self.served:
+            return Bounds(served)
         every = range(len(ceiling))
         nodes, _ = self._bound(Goal({}, 1.0, 0.0), every)
         gpus, _ = self._bound(Goal({}, 0.0, 1.0), every)
-        return Bounds(tuple(served), _at_least(nodes), _at_least(gpus))
+        return Bounds(served, _at_least(nodes), _at_least(gpus))
 
     def _reached(self, r: int, most: int) -> int:
         """A bound of what a rank serves, as far as the effort goes until the best plan reaches it."""
