@@ -10,8 +10,11 @@ from itertools import pairwise
 
 from solver.check_levels import wrong_levels
 from solver.geometry import Geometry
-from solver.problem import Counts, Gpu, Node, Pod, Problem, Rank
+from solver.problem import Counts, Gpu, Node, Pod, Problem, Rank, Tenant
 from solver.solution import By, Solution
+
+_LEAST = -(2**31)
+"""the least priority that there is: headroom is above nobody"""
 
 
 def check(problem: Problem, solution: Solution) -> list[str]:
@@ -20,9 +23,9 @@ def check(problem: Problem, solution: Solution) -> list[str]:
     if broken:
         return broken
     for planned in _planned(problem, solution):
-        broken += [*_wrong_changes(planned), *_wrong_layouts(planned)]
+        broken += [*_wrong_changes(planned), *_wrong_layouts(planned), *_wrong_evictions(planned)]
         broken += [*_overcommitted(planned), *_wrong_attribution(planned), *_needless(planned)]
-    broken += _wrong_order(problem, solution)
+    broken += [*_wrong_places(solution), *_wrong_order(problem, solution)]
     broken += wrong_levels(problem, solution)
     return broken
 
@@ -33,12 +36,17 @@ class _Planned:
 
     Attributes:
         layouts: new layouts by GPU index.
-        pods: the pods placed here, by name, and how they are served; a slice of headroom is a pod as well.
+        pods: the pods placed here, by name, and how they are served; a slice of headroom is a pod as well,
+            and so is a tenant's replacement.
+        moved: which of them are replacements.
+        evicted: the tenants that leave the node.
     """
 
     node: Node
     layouts: dict[int, Counts]
     pods: dict[str, tuple[Pod, By]]
+    moved: frozenset[str]
+    evicted: tuple[Tenant, ...]
 
     @property
     def gpus(self) -> list[Gpu]:
@@ -57,15 +65,20 @@ class _Planned:
         """The free slices that no change touches; a negative count where a change takes what is not free."""
         left = Counter(dict(self.node.free))
         for gpu in self.gpus:
-            left.subtract(dict(gpu.layout or ()))
+            left.subtract(dict(_idle(gpu)))
         return left
 
-    def supply(self, without: int | None = None) -> Counter[str]:
-        """The free slices after the plan, where GPU `without` keeps its layout."""
+    def supply(self, *without: int) -> Counter[str]:
+        """The free slices after the plan, where the GPUs `without` stay as they are."""
         total = self.surviving()
         for gpu in self.gpus:
-            total.update(dict((gpu.layout or ()) if gpu.index == without else self.layouts[gpu.index]))
+            total.update(dict(_idle(gpu) if gpu.index in without else self.layouts[gpu.index]))
         return total
+
+
+def _idle(gpu: Gpu) -> Counts:
+    """The slices that a GPU which may change offers as it is."""
+    return gpu.idle if gpu.tenants else gpu.layout or ()
 
 
 def _planned(problem: Problem, solution: Solution) -> Iterator[_Planned]:
@@ -80,8 +93,17 @@ def _planned(problem: Problem, solution: Solution) -> Iterator[_Planned]:
         slices = ((problem.headroom[kept.headroom].profile, 1),)
         for k in range(kept.count):
             name = f"headroom-{kept.headroom}/{kept.by}-{k}"
-            placed[kept.node][name] = Pod(name, 0, slices, (), frozenset({kept.node})), kept.by
-    return (_Planned(node, changes[node.name], placed[node.name]) for node in problem.nodes)
+            placed[kept.node][name] = Pod(name, _LEAST, slices, (), frozenset({kept.node})), kept.by
+    tenants = {tenant.name: tenant for tenant in problem.tenants}
+    evicted: dict[str, list[Tenant]] = defaultdict(list)
+    for gone in solution.evictions:
+        who = tenants[gone.pod]
+        evicted[gone.node].append(who)
+        placed[gone.to][who.name] = Pod(who.name, who.priority, who.slices, who.resources, who.nodes), gone.by
+    for node in problem.nodes:
+        here = placed[node.name]
+        moved = frozenset(here.keys() & tenants.keys())
+        yield _Planned(node, changes[node.name], here, moved, tuple(evicted[node.name]))
 
 
 def _wrong_names(problem: Problem, solution: Solution) -> Iterator[str]:
@@ -100,6 +122,7 @@ def _wrong_names(problem: Problem, solution: Solution) -> Iterator[str]:
         elif change.gpu not in gpus[change.node]:
             yield f"node {change.node} has no GPU {change.gpu} to change"
     yield from _wrong_headroom(problem, solution)
+    yield from _wrong_tenants(problem, solution)
     served = [row.pod for row in solution.served]
     changed = [(change.node, change.gpu) for change in solution.changes]
     for pod, count in sorted(Counter(served).items()):
@@ -134,10 +157,52 @@ def _wrong_headroom(problem: Problem, solution: Solution) -> Iterator[str]:
         yield "what is kept of headroom is not sorted by headroom, node and how, each once"
 
 
+def _wrong_tenants(problem: Problem, solution: Solution) -> Iterator[str]:
+    tenants = {tenant.name: tenant for tenant in problem.tenants}
+    home = {name: node.name for node in problem.nodes for gpu in node.gpus for name in gpu.tenants}
+    nodes = {node.name for node in problem.nodes}
+    for row in solution.evictions:
+        if row.pod not in tenants:
+            yield f"evicted pod {row.pod} is no tenant in the problem"
+        elif row.node != home.get(row.pod):
+            yield f"pod {row.pod} is evicted from node {row.node}, where it does not run"
+        elif row.to not in nodes & tenants[row.pod].nodes:
+            yield f"the replacement of pod {row.pod} may not run on node {row.to}"
+    names = [row.pod for row in solution.evictions]
+    if names != sorted(set(names)):
+        yield "the evictions are not sorted by pod, each once"
+
+
+def _wrong_places(solution: Solution) -> Iterator[str]:
+    evicting = {row.node for row in solution.evictions}
+    for row in solution.evictions:
+        if row.to != row.node and row.to in evicting:
+            yield f"the replacement of pod {row.pod} is on node {row.to}, which evicts pods itself"
+
+
+def _wrong_evictions(planned: _Planned) -> Iterator[str]:
+    node, gone = planned.node, {tenant.name for tenant in planned.evicted}
+    for gpu in planned.gpus:
+        for name in sorted(gpu.tenants - gone):
+            yield f"GPU {gpu.index} of node {node.name} changes though pod {name} uses it"
+    for tenant in planned.evicted:
+        used = [gpu.index for gpu in planned.gpus if tenant.name in gpu.tenants]
+        if not used:
+            yield f"pod {tenant.name} is evicted from node {node.name} though no GPU that it uses changes"
+            continue
+        above: Counter[str] = Counter()
+        for name, (pod, _) in planned.pods.items():
+            if name not in planned.moved and pod.priority > tenant.priority:
+                above.update(dict(pod.slices))
+        kept = planned.supply(*used)
+        if all(kept[name] >= count for name, count in above.items()):
+            yield f"pod {tenant.name} is evicted from node {node.name} but makes room for nobody above it"
+
+
 def _wrong_changes(planned: _Planned) -> Iterator[str]:
     node = planned.node
     for gpu in planned.gpus:
-        if not gpu.changeable:
+        if not gpu.changeable and not gpu.tenants:
             yield f"GPU {gpu.index} of node {node.name} may not change"
         if gpu.layout is None and not node.mode_change:
             yield f"the MIG mode of GPU {gpu.index} of node {node.name} may not be switched on"
@@ -147,7 +212,9 @@ def _wrong_changes(planned: _Planned) -> Iterator[str]:
         twins = [
             gpu.index
             for gpu in planned.gpus
-            if kept.changeable and (gpu.geometry, gpu.layout) == (kept.geometry, kept.layout)
+            if kept.changeable
+            and gpu.changeable
+            and (gpu.geometry, gpu.layout) == (kept.geometry, kept.layout)
         ]
         if kept.index not in planned.layouts and any(index > kept.index for index in twins):
             yield f"GPU {max(twins)} of node {node.name} changes before its equal GPU {kept.index}"
@@ -209,7 +276,9 @@ def _overcommitted(planned: _Planned) -> Iterator[str]:
     for name, count in sorted(planned.demand().items()):
         if count > supply[name]:
             yield f"the pods on node {node.name} take {count} x {name} of {supply[name]}"
-    left = dict(node.resources)
+    left = Counter(dict(node.resources))
+    for tenant in planned.evicted:
+        left.update(dict(tenant.resources))
     wanted: Counter[str] = Counter()
     for pod, _ in planned.pods.values():
         wanted.update(dict(pod.resources))
@@ -225,12 +294,17 @@ def _wrong_attribution(planned: _Planned) -> Iterator[str]:
         if reshaped:
             yield f"pod {reshaped[0]} is served by a reshape of node {name}, which does not change"
         return
-    if len(reshaped) < node.min_benefit:
-        yield f"the reshape of node {name} serves {len(reshaped)} pods, fewer than {node.min_benefit}"
+    benefit = len([pod for pod in reshaped if pod not in planned.moved])
+    if benefit < node.min_benefit:
+        yield f"the reshape of node {name} serves {benefit} pods, fewer than {node.min_benefit}"
     free = sorted(pod for pod, (_, how) in planned.pods.items() if how is By.FREE)
     if any(gpu.layout is None for gpu in planned.gpus):
         if free:
             yield f"pod {free[0]} is served by a slice that the mode change of node {name} destroys"
+        return
+    if planned.evicted:
+        if free:
+            yield f"pod {free[0]} is said to need no change of node {name}, which evicts pods"
         return
     left = planned.surviving()
     left.subtract(planned.demand(By.FREE))
@@ -249,7 +323,7 @@ def _needless(planned: _Planned) -> Iterator[str]:
     if planned.layouts and all(dict(node.free).get(name, 0) >= count for name, count in demand.items()):
         yield f"node {node.name} changes though its layouts serve the same pods"
     for gpu in planned.gpus:
-        kept = planned.supply(without=gpu.index)
+        kept = planned.supply(gpu.index)
         if all(kept[name] >= count for name, count in demand.items()):
             yield f"GPU {gpu.index} of node {node.name} changes though its layout serves the same pods"
 

@@ -60,7 +60,7 @@ def values(problem: Problem, solution: Solution) -> list[tuple[LevelKey, int]]:
     levels: list[tuple[LevelKey, int]] = [(("servedWeight", rank), served[rank]) for rank in ranks]
     if problem.headroom:
         levels.append((("headroom", None), sum(row.count for row in solution.headroom)))
-    levels.append((("evictions", None), 0))
+    levels.append((("evictions", None), len(solution.evictions)))
     levels.append((("nodesChanged", None), len({change.node for change in solution.changes})))
     levels.append((("gpusChanged", None), len(solution.changes)))
     levels.append((("spare", None), _spare(problem, solution)))
@@ -78,6 +78,9 @@ def _spare(problem: Problem, solution: Solution) -> int:
         taken[row.node].update(dict(slices[row.pod]))
     for kept in solution.headroom:
         taken[kept.node][problem.headroom[kept.headroom].profile] += kept.count
+    tenants = {tenant.name: tenant.slices for tenant in problem.tenants}
+    for gone in solution.evictions:
+        taken[gone.to].update(dict(tenants[gone.pod]))
     return sum(_spare_of(node, layouts[node.name], taken[node.name]) for node in problem.nodes)
 
 
@@ -89,7 +92,7 @@ def _spare_of(node: Node, layouts: dict[int, Counts], taken: Counter[str]) -> in
         for profile in gpu.geometry.profiles:
             size[profile.name] = min(profile.size, size.get(profile.name, profile.size))
         if gpu.index in layouts:
-            elsewhere.subtract(dict(gpu.layout or ()))
+            elsewhere.subtract(dict(gpu.idle if gpu.tenants else gpu.layout or ()))
             new.update(dict(layouts[gpu.index]))
     total = 0
     for name, count in new.items():

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from solver.instance import Instance, Site
 from solver.problem import Counts
-from solver.solution import By, Change, Reserve, Served
+from solver.solution import By, Change, Eviction, Reserve, Served
 
 Slices = Counter[str]
 
@@ -61,9 +61,9 @@ def covers(supply: Mapping[str, int], wanted: Mapping[str, int]) -> bool:
     return all(supply.get(name, 0) >= count for name, count in wanted.items())
 
 
-def mode_changes(site: Site, changed: Iterable[int]) -> bool:
-    """Whether one of the GPU classes is switched on by the change."""
-    return any(site.gpus[c].mode_off for c in changed)
+def evicted(site: Site, changed: Iterable[int]) -> frozenset[int]:
+    """The tenants, by their positions, that must go before these GPU classes change."""
+    return frozenset(tenant for c in changed for tenant in site.gpus[c].tenants)
 
 
 def kept_pods(instance: Instance, draft: Draft, s: int) -> dict[int, int]:
@@ -75,7 +75,7 @@ def kept_pods(instance: Instance, draft: Draft, s: int) -> dict[int, int]:
     site, pods, changed = instance.sites[s], draft.pods.get(s, {}), draft.layouts.get(s, {})
     if not changed:
         return pods
-    if mode_changes(site, changed):
+    if any(site.gpus[c].anew for c in changed):
         return {}
     if s in draft.kept:
         return draft.kept[s]
@@ -86,14 +86,18 @@ def kept_pods(instance: Instance, draft: Draft, s: int) -> dict[int, int]:
         sorted(pods, key=lambda q: (size[q], q)),
     )
     choices = [_fill(instance, surviving(site, changed), pods, order) for order in orders]
-    total = sum(pods.values())
-    enough = (kept for kept in choices if total - sum(kept.values()) >= site.node.min_benefit)
+    enough = (kept for kept in choices if _beyond(instance, pods, kept) >= site.node.min_benefit)
     return next(enough, choices[0])
 
 
 def benefit(instance: Instance, draft: Draft, s: int) -> int:
     """How many pods the change of a site serves, beyond those that slices which stay serve."""
-    return sum(draft.pods.get(s, {}).values()) - sum(kept_pods(instance, draft, s).values())
+    return _beyond(instance, draft.pods.get(s, {}), kept_pods(instance, draft, s))
+
+
+def _beyond(instance: Instance, pods: Mapping[int, int], kept: Mapping[int, int]) -> int:
+    """The pods that are not kept; replacements of tenants are no gain."""
+    return sum(n - kept.get(q, 0) for q, n in pods.items() if instance.classes[q].tenant is None)
 
 
 def served(instance: Instance, draft: Draft) -> list[Served]:
@@ -101,7 +105,7 @@ def served(instance: Instance, draft: Draft) -> list[Served]:
     return [
         Served(pod, name, By.RESHAPE if reshaped else By.FREE)
         for q, where in _placed(instance, draft).items()
-        if instance.classes[q].headroom is None
+        if instance.classes[q].headroom is None and instance.classes[q].tenant is None
         for pod, (reshaped, name) in zip(instance.classes[q].pods, sorted(where.elements()), strict=False)
     ]
 
@@ -114,6 +118,21 @@ def reserved(instance: Instance, draft: Draft) -> list[Reserve]:
         if (headroom := instance.classes[q].headroom) is not None
         for (reshaped, name), count in where.items()
         if count
+    ]
+
+
+def evictions(instance: Instance, draft: Draft) -> list[Eviction]:
+    """Who is evicted from where, and the place of each replacement."""
+    home = {
+        tenant: instance.sites[s].node.name
+        for s, changed in draft.layouts.items()
+        for tenant in evicted(instance.sites[s], changed)
+    }
+    return [
+        Eviction(instance.classes[q].pods[0], home[tenant], name, By.RESHAPE if reshaped else By.FREE)
+        for q, where in _placed(instance, draft).items()
+        if (tenant := instance.classes[q].tenant) is not None
+        for reshaped, name in where.elements()
     ]
 
 

@@ -45,8 +45,8 @@ def extend(before: Known, problem: Problem, pods: Iterable[Pod]) -> Known | None
     alone = all(node.min_benefit <= 1 for node in problem.nodes)
     if not alone or len(problem.nodes) <= SMALL or before.solution.status is Status.FALLBACK:
         return None
-    # a pod may take the place of headroom, which the bounds below do not know of
-    if problem.headroom:
+    # a pod may take the place of headroom or of a tenant, which the bounds below do not know of
+    if problem.headroom or problem.tenants:
         return None
     found: Known | None = before
     for pod in sorted(pods, key=_precedence):

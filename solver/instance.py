@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
 from solver.geometry import Geometry
-from solver.problem import Counts, Gpu, Node, Pod, Problem, Rank, counts
+from solver.problem import Counts, Gpu, Node, Pod, Problem, Rank, Tenant, counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,10 +16,13 @@ class PodClass:
     """Pods of the same rank and weight that ask for the same on the same nodes, or slices of one headroom.
 
     Attributes:
-        rank: the position of their rank in the instance's, 0 for the most important.
+        rank: the position of their rank in the instance's, 0 for the most important; of a replacement the
+            number of ranks of higher priority than its tenant.
         weight: what serving one of them counts for.
         pods: names, in the order in which they are to be served; of headroom one for each slice.
         headroom: its position in the problem; None for pods.
+        tenant: the position in the problem of the tenant whose replacement this is; it counts for nothing by
+            itself, and is placed exactly where the tenant is evicted. None for pods that wait.
     """
 
     rank: int
@@ -28,17 +31,19 @@ class PodClass:
     resources: Counts
     pods: tuple[str, ...]
     headroom: int | None = None
+    tenant: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class GpuClass:
-    """Changeable GPUs of one node with equal geometry and layout.
+    """Changeable GPUs of one node with equal geometry and layout, or a single one that tenants use.
 
     Attributes:
-        layout: what each of them holds now; empty while its MIG mode is off.
+        layout: what each of them holds now and is free; empty while its MIG mode is off.
         mode_off: changing one of them is a mode change.
         indexes: of the GPUs, ascending; they change in this order.
         packings: the layouts worth considering.
+        tenants: the positions in the problem of those that must be evicted.
     """
 
     geometry: Geometry
@@ -46,6 +51,17 @@ class GpuClass:
     mode_off: bool
     indexes: tuple[int, ...]
     packings: tuple[Counts, ...]
+    tenants: tuple[int, ...] = ()
+
+    @property
+    def anew(self) -> bool:
+        """A change of such a GPU is what serves everything on the node."""
+        return self.mode_off or bool(self.tenants)
+
+    @property
+    def pool(self) -> tuple[Geometry, tuple[int, ...]]:
+        """What GPU classes have in common whose new layouts may be swapped."""
+        return self.geometry, self.indexes if self.tenants else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +71,7 @@ class Site:
     Attributes:
         free: slices that are free now, by profile.
         fits: the most pods of each class (by its position) that the node could ever take, each at least 1.
-        gpus: what may change.
+        gpus: what may change, that for which tenants must be evicted last.
         weights: squared memory units by profile, what an instance that stays free counts for.
     """
 
@@ -88,22 +104,24 @@ class Instance:
 
 def aggregate(problem: Problem) -> Instance:
     """The instance of a problem, without pods that no node could ever take and nodes that can take none."""
-    groups = [*_groups(problem), *_phantoms(problem)]
+    groups = [*_groups(problem), *_phantoms(problem), *_replacements(problem)]
     asked = frozenset(name for group, _ in groups for name, _ in group.slices)
     most = {node.name: _most_slices(node, asked) for node in problem.nodes}
+    left = {node.name: _most_resources(node, problem.tenants) for node in problem.nodes}
     fits: dict[str, dict[int, int]] = {node.name: {} for node in problem.nodes}
     classes: list[PodClass] = []
     for group, names in groups:
         at_most = {
             node.name: fit
             for node in problem.nodes
-            if node.name in names and (fit := _fit(group, most[node.name], node))
+            if node.name in names and (fit := _fit(group, most[node.name], left[node.name]))
         }
         for name, fit in at_most.items():
             fits[name][len(classes)] = fit
         if at_most:
             classes.append(group)
-    sites = tuple(_site(node, fits[node.name], classes) for node in problem.nodes if fits[node.name])
+    places = {problem.tenants[g.tenant].name: g.tenant for g in classes if g.tenant is not None}
+    sites = tuple(_site(node, fits[node.name], classes, places) for node in problem.nodes if fits[node.name])
     return Instance(problem.goals, tuple(classes), sites)
 
 
@@ -127,6 +145,14 @@ def _phantoms(problem: Problem) -> Iterator[tuple[PodClass, frozenset[str]]]:
         yield PodClass(len(problem.goals) - 1, 1, slices, (), names, position), headroom.nodes
 
 
+def _replacements(problem: Problem) -> Iterator[tuple[PodClass, frozenset[str]]]:
+    """The replacements of the tenants, each with its nodes."""
+    for position, tenant in enumerate(problem.tenants):
+        above = sum(rank.priority > tenant.priority for rank in problem.ranks)
+        names = (tenant.name,)
+        yield PodClass(above, 0, tenant.slices, tenant.resources, names, None, position), tenant.nodes
+
+
 def split(instance: Instance) -> tuple[Instance, ...]:
     """The parts of an instance that share no pod, in the order of their first site."""
     part = list(range(len(instance.sites)))
@@ -138,14 +164,32 @@ def split(instance: Instance) -> tuple[Instance, ...]:
         return site
 
     first: dict[int, int] = {}
+    replacement = {group.tenant: q for q, group in enumerate(instance.classes)}
     for index, site in enumerate(instance.sites):
-        for q in site.fits:
+        for q in (*site.fits, *(replacement[t] for gpu in site.gpus for t in gpu.tenants)):
             a, b = sorted((root(first.setdefault(q, index)), root(index)))
             part[b] = a
     members: dict[int, list[int]] = defaultdict(list)
     for index in range(len(instance.sites)):
         members[root(index)].append(index)
     return tuple(_restricted(instance, members[key]) for key in sorted(members))
+
+
+def undisturbed(instance: Instance) -> Instance:
+    """The instance where every tenant stays; each plan of it is one of the instance as well."""
+    classes = tuple(group for group in instance.classes if group.tenant is None)
+    if all(not gpu.tenants for site in instance.sites for gpu in site.gpus) and classes == instance.classes:
+        return instance
+    # what belongs to tenants comes last, so that positions stay true
+    sites = (
+        replace(
+            site,
+            fits={q: most for q, most in site.fits.items() if q < len(classes)},
+            gpus=tuple(gpu for gpu in site.gpus if not gpu.tenants),
+        )
+        for site in instance.sites
+    )
+    return replace(instance, classes=classes, sites=tuple(sites))
 
 
 def squared_sizes(node: Node) -> dict[str, int]:
@@ -177,12 +221,22 @@ def _most_slices(node: Node, asked: frozenset[str]) -> dict[str, int]:
     """The most slices of each profile that any layouts could give the node."""
     most = dict(node.free)
     for gpu in node.gpus:
-        if may_change(node, gpu):
-            present = dict(gpu.layout or ())
+        if may_change(node, gpu) or gpu.tenants:
+            present = dict(gpu.idle if gpu.tenants else gpu.layout or ())
             best = _best_counts(gpu.geometry, node.profiles)
             for name in asked & best.keys():
                 most[name] = most.get(name, 0) + max(0, best[name] - present.get(name, 0))
     return most
+
+
+def _most_resources(node: Node, tenants: Sequence[Tenant]) -> Mapping[str, int]:
+    """What could be left of every resource."""
+    left = Counter(dict(node.resources))
+    here = frozenset[str]().union(*(gpu.tenants for gpu in node.gpus))
+    for tenant in tenants if here else ():
+        if tenant.name in here:
+            left.update(dict(tenant.resources))
+    return left
 
 
 @cache
@@ -194,27 +248,32 @@ def _best_counts(geometry: Geometry, allowed: frozenset[str] | None) -> dict[str
     return best
 
 
-def _fit(group: PodClass, most: Mapping[str, int], node: Node) -> int:
-    left = dict(node.resources)
+def _fit(group: PodClass, most: Mapping[str, int], left: Mapping[str, int]) -> int:
     by_slices = (most.get(name, 0) // count for name, count in group.slices)
     by_resources = (left.get(name, 0) // count for name, count in group.resources)
     return min((len(group.pods), *by_slices, *by_resources))
 
 
-def _site(node: Node, fits: dict[int, int], classes: list[PodClass]) -> Site:
+def _site(node: Node, fits: dict[int, int], classes: list[PodClass], tenants: Mapping[str, int]) -> Site:
     asked = frozenset(name for q in fits for name, _ in classes[q].slices)
     grouped: dict[tuple[Geometry, Counts | None], list[int]] = defaultdict(list)
     for gpu in node.gpus:
         if may_change(node, gpu):
             grouped[gpu.geometry, gpu.layout].append(gpu.index)
     weights = squared_sizes(node)
+    evicting = [gpu for gpu in node.gpus if gpu.tenants and gpu.tenants <= tenants.keys()]
     # The benefit rule also looks at what other layouts would do, so there only equal packings may be merged.
-    merge_only = node.min_benefit > 1
+    merge_only = node.min_benefit > 1 or bool(evicting) or any(classes[q].tenant is not None for q in fits)
     gpus = []
     for (geometry, layout), indexes in sorted(grouped.items(), key=lambda item: min(item[1])):
         packings = worthwhile(geometry, node.profiles, asked, counts(weights), merge_only)
         if packings:
             gpus.append(GpuClass(geometry, layout or (), layout is None, tuple(sorted(indexes)), packings))
+    for gpu in evicting:
+        packings = worthwhile(gpu.geometry, node.profiles, asked, counts(weights), merge_only, gpu.layout)
+        if packings:
+            evicted = tuple(sorted(tenants[name] for name in gpu.tenants))
+            gpus.append(GpuClass(gpu.geometry, gpu.idle, False, (gpu.index,), packings, evicted))
     return Site(node, dict(node.free), fits, tuple(gpus), weights)
 
 
@@ -225,6 +284,7 @@ def worthwhile(
     asked: frozenset[str],
     weights: Counts,
     merge_only: bool,
+    without: Counts | None = None,
 ) -> tuple[Counts, ...]:
     """The maximal multisets that can be part of a best plan.
 
@@ -238,13 +298,14 @@ def worthwhile(
         asked: profiles that pods ask for.
         weights: what an instance that stays free counts for, by profile.
         merge_only: keep packings that others dominate, and only merge those that agree on the asked profiles.
+        without: a packing to leave out.
     """
     value = dict(weights)
     compute = {profile.name: profile.compute for profile in geometry.profiles}
     best: dict[Counts, tuple[tuple[int, int, int], Counts]] = {}
     for packing in geometry.maximal_multisets(allowed):
         seen = tuple((name, count) for name, count in packing if name in asked)
-        if seen:
+        if seen and packing != without:
             worth = sum(value[name] * count for name, count in packing)
             # Among equals plain profiles, for nobody asked for an attribute, then the most compute slices.
             plain = -sum(count for name, count in packing if "+" in name or "-" in name)

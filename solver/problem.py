@@ -39,12 +39,17 @@ class Gpu:
         layout: the multiset of profiles that it is cut into now; None while its MIG mode is off.
         changeable: it is proven idle and may get another layout. Where `layout` is None, changing it also
             needs `Node.mode_change`.
+        tenants: of a GPU that is in use by nothing else, the names of the tenants that use it; it may change
+            where all of them are evicted, though it is not `changeable`.
+        idle: of a GPU with tenants, its slices that are free.
     """
 
     index: int
     geometry: Geometry
     layout: Counts | None
     changeable: bool
+    tenants: frozenset[str] = frozenset()
+    idle: Counts = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +121,25 @@ class Pod:
 
 
 @dataclass(frozen=True, slots=True)
+class Tenant:
+    """A running pod that may be evicted from the GPUs that name it, all of one node.
+
+    Attributes:
+        name: `namespace/name`, unique in the problem.
+        priority: the Kubernetes priority.
+        slices: that it holds, by profile, and that its replacement asks for.
+        resources: everything else that it has, in the units of `Node.resources`; the node gets them back.
+        nodes: the names of the nodes where its replacement may run, as far as no resources are counted.
+    """
+
+    name: str
+    priority: int
+    slices: Counts
+    resources: Counts
+    nodes: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Headroom:
     """Slices that are to stay free, each wanted less than any pod, and nothing else of a node.
 
@@ -134,7 +158,7 @@ class Headroom:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Nodes sorted by name and pods sorted by name, both unique, and the headroom that is asked for.
+    """Nodes, pods and tenants, each sorted by name and unique, and the headroom that is asked for.
 
     Raises:
         ValueError: on construction, when names repeat or are out of order.
@@ -143,9 +167,10 @@ class Problem:
     nodes: tuple[Node, ...]
     pods: tuple[Pod, ...]
     headroom: tuple[Headroom, ...] = ()
+    tenants: tuple[Tenant, ...] = ()
 
     def __post_init__(self) -> None:
-        for kind, rows in (("node", self.nodes), ("pod", self.pods)):
+        for kind, rows in (("node", self.nodes), ("pod", self.pods), ("tenant", self.tenants)):
             names = list(map(operator.attrgetter("name"), rows))
             if any(map(operator.ge, names, islice(names, 1, None))):
                 raise ValueError(f"the {kind} names of a problem must be sorted and unique")

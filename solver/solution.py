@@ -48,6 +48,20 @@ class Reserve:
 
 
 @dataclass(frozen=True, slots=True)
+class Eviction:
+    """Tenant `pod` is evicted from node `node`, and its replacement is served on node `to`.
+
+    That is the same node, or one that evicts nobody. So every first part of a plan is a plan where the nodes
+    that evict somebody come last.
+    """
+
+    pod: str
+    node: str
+    to: str
+    by: By
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """GPU `gpu` of node `node` gets the multiset `layout`, which differs from the present one."""
 
@@ -84,6 +98,7 @@ class Solution:
         levels: in order of importance.
         status: how sure it is.
         headroom: what of it is kept free; sorted by its position, then by node, then by how.
+        evictions: sorted by pod.
     """
 
     served: tuple[Served, ...]
@@ -91,3 +106,4 @@ class Solution:
     levels: tuple[Level, ...]
     status: Status
     headroom: tuple[Reserve, ...] = ()
+    evictions: tuple[Eviction, ...] = ()

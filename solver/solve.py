@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from solver import greedy
-from solver.draft import Draft, changes, reserved, served
-from solver.instance import Instance, aggregate, split
+from solver.draft import Draft, changes, evictions, reserved, served
+from solver.instance import Instance, aggregate, split, undisturbed
 from solver.merit import Bounds, certain, merit
 from solver.problem import Problem
 from solver.solution import Level, Solution, Status
@@ -65,6 +65,7 @@ def _solution(problem: Problem, answers: list[_Answer]) -> Solution:
         levels=(levels := _levels(problem, answers)),
         status=_status(levels, answers),
         headroom=tuple(sorted(r for a in answers for r in reserved(a.part, a.plan))),
+        evictions=tuple(sorted((e for a in answers for e in evictions(a.part, a.plan)), key=lambda e: e.pod)),
     )
 
 
@@ -76,23 +77,25 @@ def _answer(part: Instance, effort: float, exact: float) -> tuple[_Answer, float
     """The plan for one part, and the effort that it took.
 
     Where it must be searched for, relaxations come first in all but the smallest parts: they are quick, and
-    what they prove the exact model need not prove again. The largest parts are beyond the exact model.
+    what they prove the exact model need not prove again. The largest parts are beyond the exact model, which
+    alone evicts tenants.
 
     Args:
         part: what is asked.
         effort: for all of it.
         exact: of that, the most for the exact model, which proves what it can prove soon or not at all.
     """
-    size = _columns(part)
-    plan = greedy.draft(part) if size <= SIMPLE else greedy.free(part)
-    if _all_free(part, plan):
+    size, calm = _columns(part), undisturbed(part)
+    plan = greedy.draft(calm) if size <= SIMPLE else greedy.free(calm)
+    if _all_free(calm, plan):
         return _Answer(part, plan, Bounds(merit(part, plan).served, 0, 0, 0)), 0.0
     bounds, spent = certain(part), 0.0
     try:
         if size > SIMPLE:
             from solver import linear  # here, for importing ortools takes longer than most answers
 
-            plan, bounds, spent = linear.improve(part, plan, effort)
+            plan, found, spent = linear.improve(calm, plan, effort)
+            bounds = found if calm == part else bounds
         if size <= EXACT:
             from solver import model
 
@@ -106,7 +109,8 @@ def _answer(part: Instance, effort: float, exact: float) -> tuple[_Answer, float
 
 def _simple(part: Instance) -> Draft:
     """A legal plan without any search; where greedy would take minutes, one that changes nothing."""
-    return greedy.draft(part) if _columns(part) <= EXACT else greedy.free(part)
+    calm = undisturbed(part)
+    return greedy.draft(calm) if _columns(part) <= EXACT else greedy.free(calm)
 
 
 def _all_free(part: Instance, plan: Draft) -> bool:
@@ -135,7 +139,10 @@ def _levels(problem: Problem, answers: list[_Answer]) -> tuple[Level, ...]:
         value = sum(m.served[r] for m in merits)
         levels.append(Level("headroom" if rank is None else "servedWeight", rank, value, sum(bounds)))
         proven = proven and value == sum(bounds)
-    levels.append(Level("evictions", None, 0, 0))
+    gone = sum(m.evictions for m in merits)
+    fewest = sum(a.bounds.evictions for a in answers) if proven else 0
+    levels.append(Level("evictions", None, gone, fewest))
+    proven = proven and gone == fewest
     for name in ("nodes", "gpus", "spare"):
         known = [getattr(a.bounds, name) for a in answers]
         value = sum(getattr(m, name) for m in merits)

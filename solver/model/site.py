@@ -14,6 +14,7 @@ from solver.problem import Counts
 
 Var = cp_model.IntVar
 Expr = cp_model.LinearExpr
+Pool = tuple[Geometry, tuple[int, ...]]
 
 
 def total(terms: Iterable[Expr]) -> Expr:
@@ -26,24 +27,28 @@ class SiteModel:
 
     def __init__(self, model: cp_model.CpModel, instance: Instance, s: int) -> None:
         self.model, self.instance, self.site = model, instance, instance.sites[s]
+        self.evicted = {t: model.new_bool_var("") for gpu in self.site.gpus for t in gpu.tenants}
         self.names = self.site.profiles(instance.classes)
         self.pods = {q: model.new_int_var(0, most, f"x{s}_{q}") for q, most in self.site.fits.items()}
         self.opened = model.new_bool_var(f"b{s}")
         self.given = [
             model.new_int_var(0, len(gpu.indexes), f"z{s}_{c}") for c, gpu in enumerate(self.site.gpus)
         ]
-        self.packed: dict[Geometry, dict[Counts, Var]] = {}
-        for geometry in dict.fromkeys(gpu.geometry for gpu in self.site.gpus):
-            alike = [c for c, gpu in enumerate(self.site.gpus) if gpu.geometry == geometry]
+        self.packed: dict[Pool, dict[Counts, Var]] = {}
+        self.alike: dict[Pool, list[int]] = defaultdict(list)
+        for c, gpu in enumerate(self.site.gpus):
+            self.alike[gpu.pool].append(c)
+        for pool, alike in self.alike.items():
             most = sum(len(self.site.gpus[c].indexes) for c in alike)
-            self.packed[geometry] = {
+            self.packed[pool] = {
                 packing: model.new_int_var(0, most, f"y{s}_{alike[0]}_{v}")
                 for v, packing in enumerate(self.site.gpus[alike[0]].packings)
             }
-            model.add(total(self.packed[geometry].values()) == total(self.given[c] for c in alike))
+            model.add(total(self.packed[pool].values()) == total(self.given[c] for c in alike))
         for c, gpu in enumerate(self.site.gpus):
             model.add(self.given[c] <= len(gpu.indexes) * self.opened)
         model.add(self.opened <= total(self.given))
+        self.moves = bool(self.evicted) or any(instance.classes[q].tenant is not None for q in self.site.fits)
         self.kept: dict[int, Var] = {}
         self.pairs: dict[tuple[int, Counts], Var] = {}
         self._within_supply()
@@ -55,12 +60,14 @@ class SiteModel:
 
     def _within_resources(self) -> None:
         left = dict(self.site.node.resources)
+        tenants = {group.tenant: group for group in self.instance.classes}
         asked: dict[str, list[Expr]] = defaultdict(list)
         for q, pods in self.pods.items():
             for name, count in self.instance.classes[q].resources:
                 asked[name].append(count * pods)
         for name, terms in asked.items():
-            self.model.add(total(terms) <= left.get(name, 0))
+            back = (dict(tenants[t].resources).get(name, 0) * gone for t, gone in self.evicted.items())
+            self.model.add(total(terms) <= left.get(name, 0) + total(back))
 
     def demand(self, name: str, pods: dict[int, Var] | None = None) -> Expr:
         """Slices of a profile that the pods placed here (or the counts given) ask for."""
@@ -116,20 +123,20 @@ class SiteModel:
         for q, var in self.pods.items():
             yield var, plan.pods.get(s, {}).get(q, 0)
         yield self.opened, int(bool(changed))
-        new: dict[Geometry, Counter[Counts]] = defaultdict(Counter)
+        new: dict[Pool, Counter[Counts]] = defaultdict(Counter)
         for c, gpu in enumerate(self.site.gpus):
             yield self.given[c], len(changed.get(c, ()))
-            new[gpu.geometry].update(changed.get(c, ()))
-        for geometry, packed in self.packed.items():
+            new[gpu.pool].update(changed.get(c, ()))
+        for pool, packed in self.packed.items():
             for packing, var in packed.items():
-                yield var, new[geometry][packing]
+                yield var, new[pool][packing]
 
     def _matched(self, solver: cp_model.CpSolver) -> dict[int, tuple[Counts, ...]]:
         """New layouts by GPU class; a GPU whose layout is among the new ones simply keeps it."""
         layouts: dict[int, list[Counts]] = defaultdict(list)
-        for geometry, packed in self.packed.items():
+        for key, packed in self.packed.items():
             pool = Counter({packing: solver.value(y) for packing, y in packed.items()})
-            alike = [c for c, gpu in enumerate(self.site.gpus) if gpu.geometry == geometry]
+            alike = self.alike[key]
             left = {c: solver.value(self.given[c]) for c in alike}
             for c in alike:
                 same = min(left[c], pool[self.site.gpus[c].layout])

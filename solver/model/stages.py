@@ -12,6 +12,7 @@ from solver.draft import Draft, prune
 from solver.instance import Instance
 from solver.merit import Bounds, Merit, certain, merit
 from solver.model.benefit import require_benefit
+from solver.model.evictions import require_replacements, require_room_made
 from solver.model.site import Expr, SiteModel, total
 
 _DISTINCT = 10**6
@@ -48,9 +49,13 @@ class _Search:
         self.model = cp_model.CpModel()
         self.sites = [SiteModel(self.model, instance, s) for s in range(len(instance.sites))]
         for site in self.sites:
-            if site.site.node.min_benefit > 1 and site.given:
+            if (site.site.node.min_benefit > 1 or site.moves) and site.given:
                 require_benefit(site)
+            require_room_made(site)
         for q, group in enumerate(instance.classes):
+            if group.tenant is not None:
+                require_replacements(self.model, self.sites, q)
+                continue
             pods = [site.pods[q] for site in self.sites if q in site.pods]
             self.model.add(total(pods) <= len(group.pods))
 
@@ -60,6 +65,8 @@ class _Search:
         served = [0] * len(ceiling)
         for window in _windows(ceiling):
             served[window.start : window.stop] = self._served(window, ceiling)
+        gone = total(e for site in self.sites for e in site.evicted.values())
+        evictions = -self._maximise(-gone, lambda m: -m.evictions, 0)
         nodes = -self._maximise(
             -total(site.opened for site in self.sites), lambda m: -m.nodes, -(self.known.nodes or 0)
         )
@@ -68,10 +75,11 @@ class _Search:
             -total(z for site in self.sites for z in site.given), lambda m: -m.gpus, -(self.known.gpus or 0)
         )
         if not self.best.layouts:
-            return Bounds(tuple(served), nodes, gpus, 0)
+            return Bounds(tuple(served), nodes, gpus, 0, evictions)
         free = total(site.spare() for site in self.sites)
         spare = self._maximise(free, lambda m: m.spare, sys.maxsize, last=True)
-        return Bounds(tuple(served), nodes, gpus if nodes_proven else None, spare if self.proven else None)
+        last = spare if self.proven else None
+        return Bounds(tuple(served), nodes, gpus if nodes_proven else None, last, evictions)
 
     def _served(self, window: range, ceiling: Sequence[int]) -> list[int]:
         """Improve several ranks at once, each strictly before the next; the bounds of what they serve."""

@@ -276,10 +276,10 @@ def test_a_mode_change_leaves_no_free_slice():
 @given(CLUSTERS, st.randoms(use_true_random=False))
 def test_the_order_of_construction_does_not_matter(drawn, rng):
     """A problem built from the same facts in another order has the same solution."""
-    nodes, waiting, headroom = drawn
-    first = solve(problem(nodes, waiting, headroom))
+    nodes, waiting, *rest = drawn
+    first = solve(problem(nodes, waiting, *rest))
     shuffled = [_shuffled(rng, row) for row in rng.sample(waiting, len(waiting))]
-    again = solve(problem([_shuffled(rng, row) for row in rng.sample(nodes, len(nodes))], shuffled, headroom))
+    again = solve(problem([_shuffled(rng, row) for row in rng.sample(nodes, len(nodes))], shuffled, *rest))
     assert first == again
 
 

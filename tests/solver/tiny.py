@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from solver.geometry import models
-from solver.problem import Gpu, Headroom, Node, Pod, Problem, counts
+from solver.problem import Gpu, Headroom, Node, Pod, Problem, Tenant, counts
 from tests.solver import brute
 
 GEOMETRIES = {geometry.model: geometry for geometry in models()}
@@ -22,13 +22,21 @@ def tiny(rng):
 
 
 def cluster(rng):
-    """A cluster that may ask for headroom, and then has fewer pods: (nodes, pods, headroom)."""
+    """A cluster that may ask for headroom or have tenants: (nodes, pods, headroom, tenants)."""
     nodes, pods = tiny(rng)
-    if rng.random() < 0.75:
-        return nodes, pods, []
-    pods = pods[:5]
+    kind = rng.random()
+    if kind < 0.5:
+        return nodes, pods, [], []
+    if kind < 0.75:
+        return nodes, pods[:5], _headroom(rng, nodes, pods[:5]), []
+    tenants = [tenant for node in nodes for tenant in _tenants(rng, node, nodes)]
+    return nodes, pods[:5], [], tenants
+
+
+def _headroom(rng, nodes, pods):
+    """Headroom of one or two kinds."""
     wanted = sorted({name for pod in pods for name in pod["slices"]})
-    headroom = [
+    return [
         {
             "profile": rng.choice(wanted),
             "count": rng.choice([1, 2]),
@@ -36,10 +44,46 @@ def cluster(rng):
         }
         for _ in range(rng.choice([1, 1, 2]))
     ]
-    return nodes, pods, headroom
 
 
-def problem(nodes, pods, headroom=()):
+def _tenants(rng, node, nodes):
+    """Tenants for some of a node's idle GPUs, which are not idle then."""
+    names = [other["name"] for other in nodes if other is not node]
+    made = []
+    for index, gpu in enumerate(node["gpus"]):
+        if node["modeChange"] or not gpu["changeable"] or not gpu["layout"] or rng.random() < 0.5:
+            continue
+        instances = [name for name, count in gpu["layout"].items() for _ in range(count)]
+        held = rng.sample(instances, rng.randint(1, min(3, len(instances))))
+        for name in held:
+            node["free"][name] -= 1
+        idle = {name: count - held.count(name) for name, count in gpu["layout"].items()}
+        gpu.update(changeable=False, idle={name: count for name, count in idle.items() if count})
+        if made and rng.random() < 0.3:
+            # a pod on two GPUs
+            both = {
+                name: made[0]["slices"].get(name, 0) + held.count(name)
+                for name in {*made[0]["slices"], *held}
+            }
+            made[0]["slices"], gpu["tenants"] = both, [made[0]["name"]]
+            continue
+        parts = [held[:1], held[1:]] if len(held) > 1 and not made and rng.random() < 0.4 else [held]
+        for k, part in enumerate(parts):
+            home = [node["name"]] if rng.random() < 0.8 else []
+            made.append(
+                {
+                    "name": f"runs/{node['name']}-{index}-{k}",
+                    "priority": rng.choice([-5, -5, 0, 50]),
+                    "slices": {name: part.count(name) for name in sorted(set(part))},
+                    "resources": {"cpu": rng.choice([1, 2]), "pods": 1},
+                    "nodes": sorted([*home, *rng.sample(names, rng.randint(0, len(names)))]),
+                }
+            )
+        gpu["tenants"] = [tenant["name"] for tenant in made[-len(parts) :]]
+    return made
+
+
+def problem(nodes, pods, headroom=(), tenants=()):
     """The same cluster as the solver's problem."""
     return Problem(
         tuple(sorted((_solver_node(node) for node in nodes), key=lambda node: node.name)),
@@ -57,6 +101,16 @@ def problem(nodes, pods, headroom=()):
             for pod in sorted(pods, key=lambda pod: pod["name"])
         ),
         tuple(Headroom(one["profile"], one["count"], frozenset(one["nodes"])) for one in headroom),
+        tuple(
+            Tenant(
+                tenant["name"],
+                tenant["priority"],
+                counts(tenant["slices"]),
+                counts(tenant["resources"]),
+                frozenset(tenant["nodes"]),
+            )
+            for tenant in sorted(tenants, key=lambda tenant: tenant["name"])
+        ),
     )
 
 
@@ -139,6 +193,8 @@ def _solver_node(node):
             GEOMETRIES[gpu["model"]],
             None if gpu["layout"] is None else counts(gpu["layout"]),
             gpu["changeable"],
+            frozenset(gpu.get("tenants", ())),
+            counts(gpu.get("idle", {})),
         )
         for index, gpu in enumerate(node["gpus"])
     )
