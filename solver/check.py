@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 
+from solver.check_evictions import wrong_evictions, wrong_places, wrong_tenants
 from solver.check_levels import wrong_levels
+from solver.check_node import Planned, planned_nodes
 from solver.geometry import Geometry
-from solver.problem import Counts, Gpu, Node, Pod, Problem, Rank, Tenant
+from solver.problem import Counts, Pod, Problem, Rank
 from solver.solution import By, Solution
-
-_LEAST = -(2**31)
-"""the least priority that there is: headroom is above nobody"""
 
 
 def check(problem: Problem, solution: Solution) -> list[str]:
@@ -22,88 +20,12 @@ def check(problem: Problem, solution: Solution) -> list[str]:
     broken = [*_wrong_names(problem, solution)]
     if broken:
         return broken
-    for planned in _planned(problem, solution):
-        broken += [*_wrong_changes(planned), *_wrong_layouts(planned), *_wrong_evictions(planned)]
+    for planned in planned_nodes(problem, solution):
+        broken += [*_wrong_changes(planned), *_wrong_layouts(planned), *wrong_evictions(planned)]
         broken += [*_overcommitted(planned), *_wrong_attribution(planned), *_needless(planned)]
-    broken += [*_wrong_places(solution), *_wrong_order(problem, solution)]
+    broken += [*wrong_places(solution), *_wrong_order(problem, solution)]
     broken += wrong_levels(problem, solution)
     return broken
-
-
-@dataclass(frozen=True, slots=True)
-class _Planned:
-    """A node with what the solution does to it.
-
-    Attributes:
-        layouts: new layouts by GPU index.
-        pods: the pods placed here, by name, and how they are served; a slice of headroom is a pod as well,
-            and so is a tenant's replacement.
-        moved: which of them are replacements.
-        evicted: the tenants that leave the node.
-    """
-
-    node: Node
-    layouts: dict[int, Counts]
-    pods: dict[str, tuple[Pod, By]]
-    moved: frozenset[str]
-    evicted: tuple[Tenant, ...]
-
-    @property
-    def gpus(self) -> list[Gpu]:
-        """The GPUs that change."""
-        return [gpu for gpu in self.node.gpus if gpu.index in self.layouts]
-
-    def demand(self, by: By | None = None) -> Counter[str]:
-        """The slices that the pods (served in that way) take together."""
-        total: Counter[str] = Counter()
-        for pod, how in self.pods.values():
-            if by in (None, how):
-                total.update(dict(pod.slices))
-        return total
-
-    def surviving(self) -> Counter[str]:
-        """The free slices that no change touches; a negative count where a change takes what is not free."""
-        left = Counter(dict(self.node.free))
-        for gpu in self.gpus:
-            left.subtract(dict(_idle(gpu)))
-        return left
-
-    def supply(self, *without: int) -> Counter[str]:
-        """The free slices after the plan, where the GPUs `without` stay as they are."""
-        total = self.surviving()
-        for gpu in self.gpus:
-            total.update(dict(_idle(gpu) if gpu.index in without else self.layouts[gpu.index]))
-        return total
-
-
-def _idle(gpu: Gpu) -> Counts:
-    """The slices that a GPU which may change offers as it is."""
-    return gpu.idle if gpu.tenants else gpu.layout or ()
-
-
-def _planned(problem: Problem, solution: Solution) -> Iterator[_Planned]:
-    pods = {pod.name: pod for pod in problem.pods}
-    changes: dict[str, dict[int, Counts]] = defaultdict(dict)
-    placed: dict[str, dict[str, tuple[Pod, By]]] = defaultdict(dict)
-    for change in solution.changes:
-        changes[change.node][change.gpu] = change.layout
-    for row in solution.served:
-        placed[row.node][row.pod] = pods[row.pod], row.by
-    for kept in solution.headroom:
-        slices = ((problem.headroom[kept.headroom].profile, 1),)
-        for k in range(kept.count):
-            name = f"headroom-{kept.headroom}/{kept.by}-{k}"
-            placed[kept.node][name] = Pod(name, _LEAST, slices, (), frozenset({kept.node})), kept.by
-    tenants = {tenant.name: tenant for tenant in problem.tenants}
-    evicted: dict[str, list[Tenant]] = defaultdict(list)
-    for gone in solution.evictions:
-        who = tenants[gone.pod]
-        evicted[gone.node].append(who)
-        placed[gone.to][who.name] = Pod(who.name, who.priority, who.slices, who.resources, who.nodes), gone.by
-    for node in problem.nodes:
-        here = placed[node.name]
-        moved = frozenset(here.keys() & tenants.keys())
-        yield _Planned(node, changes[node.name], here, moved, tuple(evicted[node.name]))
 
 
 def _wrong_names(problem: Problem, solution: Solution) -> Iterator[str]:
@@ -122,7 +44,7 @@ def _wrong_names(problem: Problem, solution: Solution) -> Iterator[str]:
         elif change.gpu not in gpus[change.node]:
             yield f"node {change.node} has no GPU {change.gpu} to change"
     yield from _wrong_headroom(problem, solution)
-    yield from _wrong_tenants(problem, solution)
+    yield from wrong_tenants(problem, solution)
     served = [row.pod for row in solution.served]
     changed = [(change.node, change.gpu) for change in solution.changes]
     for pod, count in sorted(Counter(served).items()):
@@ -157,49 +79,7 @@ def _wrong_headroom(problem: Problem, solution: Solution) -> Iterator[str]:
         yield "what is kept of headroom is not sorted by headroom, node and how, each once"
 
 
-def _wrong_tenants(problem: Problem, solution: Solution) -> Iterator[str]:
-    tenants = {tenant.name: tenant for tenant in problem.tenants}
-    home = {name: node.name for node in problem.nodes for gpu in node.gpus for name in gpu.tenants}
-    nodes = {node.name for node in problem.nodes}
-    for row in solution.evictions:
-        if row.pod not in tenants:
-            yield f"evicted pod {row.pod} is no tenant in the problem"
-        elif row.node != home.get(row.pod):
-            yield f"pod {row.pod} is evicted from node {row.node}, where it does not run"
-        elif row.to not in nodes & tenants[row.pod].nodes:
-            yield f"the replacement of pod {row.pod} may not run on node {row.to}"
-    names = [row.pod for row in solution.evictions]
-    if names != sorted(set(names)):
-        yield "the evictions are not sorted by pod, each once"
-
-
-def _wrong_places(solution: Solution) -> Iterator[str]:
-    evicting = {row.node for row in solution.evictions}
-    for row in solution.evictions:
-        if row.to != row.node and row.to in evicting:
-            yield f"the replacement of pod {row.pod} is on node {row.to}, which evicts pods itself"
-
-
-def _wrong_evictions(planned: _Planned) -> Iterator[str]:
-    node, gone = planned.node, {tenant.name for tenant in planned.evicted}
-    for gpu in planned.gpus:
-        for name in sorted(gpu.tenants - gone):
-            yield f"GPU {gpu.index} of node {node.name} changes though pod {name} uses it"
-    for tenant in planned.evicted:
-        used = [gpu.index for gpu in planned.gpus if tenant.name in gpu.tenants]
-        if not used:
-            yield f"pod {tenant.name} is evicted from node {node.name} though no GPU that it uses changes"
-            continue
-        above: Counter[str] = Counter()
-        for name, (pod, _) in planned.pods.items():
-            if name not in planned.moved and pod.priority > tenant.priority:
-                above.update(dict(pod.slices))
-        kept = planned.supply(*used)
-        if all(kept[name] >= count for name, count in above.items()):
-            yield f"pod {tenant.name} is evicted from node {node.name} but makes room for nobody above it"
-
-
-def _wrong_changes(planned: _Planned) -> Iterator[str]:
+def _wrong_changes(planned: Planned) -> Iterator[str]:
     node = planned.node
     for gpu in planned.gpus:
         if not gpu.changeable and not gpu.tenants:
@@ -220,7 +100,7 @@ def _wrong_changes(planned: _Planned) -> Iterator[str]:
             yield f"GPU {max(twins)} of node {node.name} changes before its equal GPU {kept.index}"
 
 
-def _wrong_layouts(planned: _Planned) -> Iterator[str]:
+def _wrong_layouts(planned: Planned) -> Iterator[str]:
     node = planned.node
     for gpu in planned.gpus:
         layout, where = planned.layouts[gpu.index], f"GPU {gpu.index} of node {node.name}"
@@ -268,7 +148,7 @@ def _placeable(geometry: Geometry, layout: Counts) -> bool:
     return place(0, frozenset())
 
 
-def _overcommitted(planned: _Planned) -> Iterator[str]:
+def _overcommitted(planned: Planned) -> Iterator[str]:
     node, surviving, supply = planned.node, planned.surviving(), planned.supply()
     for name in sorted(surviving):
         if surviving[name] < 0:
@@ -287,7 +167,7 @@ def _overcommitted(planned: _Planned) -> Iterator[str]:
             yield f"the pods on node {node.name} take {count} {name} of {left.get(name, 0)}"
 
 
-def _wrong_attribution(planned: _Planned) -> Iterator[str]:
+def _wrong_attribution(planned: Planned) -> Iterator[str]:
     node, name = planned.node, planned.node.name
     reshaped = sorted(pod for pod, (_, how) in planned.pods.items() if how is By.RESHAPE)
     if not planned.layouts:
@@ -318,7 +198,7 @@ def _wrong_attribution(planned: _Planned) -> Iterator[str]:
             yield f"pod {pod} counts for the reshape of node {name} though free slices that stay serve it"
 
 
-def _needless(planned: _Planned) -> Iterator[str]:
+def _needless(planned: Planned) -> Iterator[str]:
     node, demand = planned.node, planned.demand()
     if planned.layouts and all(dict(node.free).get(name, 0) >= count for name, count in demand.items()):
         yield f"node {node.name} changes though its layouts serve the same pods"

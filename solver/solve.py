@@ -95,7 +95,7 @@ def _answer(part: Instance, effort: float, exact: float) -> tuple[_Answer, float
             from solver import linear  # here, for importing ortools takes longer than most answers
 
             plan, found, spent = linear.improve(calm, plan, effort)
-            bounds = found if calm == part else bounds
+            bounds = found if calm is part else bounds
         if size <= EXACT:
             from solver import model
 

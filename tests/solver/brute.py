@@ -7,8 +7,8 @@ A node is `{"name", "gpus": [{"model", "layout": {profile: n} or None, "changeab
 "resources": {name: n}, "profiles": [names] or None, "minBenefit": n, "modeChange": bool}`, a pod is
 `{"name", "priority", "slices": {profile: n}, "resources": {name: n}, "nodes": [names]}`. It
 counts for "weight" (1 where that is missing) and goes before its priority's others where "starved" is true.
-Headroom is `{"profile", "count", "nodes": [names]}`: so many slices are wanted free, below every pod. A tenant
-is `{"name", "priority", "slices", "resources", "nodes"}`; a GPU may have "tenants": [names] and then
+Headroom is `{"profile", "count", "nodes": [names]}`: so many slices are wanted free, below every pod. A
+tenant is `{"name", "priority", "slices", "resources", "nodes"}`; a GPU may have "tenants": [names] and then
 "idle": {profile: n}, what of its layout is free: it may change only where all of them are evicted.
 """
 

@@ -8,11 +8,12 @@ from dataclasses import replace
 import pytest
 
 from solver import check as plan_rules
+from solver import check_evictions as eviction_rules
 from solver import check_levels as level_rules
 from solver.check import check
 from solver.geometry import by_product
-from solver.problem import Gpu, Headroom, Node, Pod, Problem, counts
-from solver.solution import By, Change, Level, Reserve, Served, Solution, Status
+from solver.problem import Gpu, Headroom, Node, Pod, Problem, Tenant, counts
+from solver.solution import By, Change, Eviction, Level, Reserve, Served, Solution, Status
 
 H100 = by_product("NVIDIA-H100-80GB-HBM3")
 WHOLE = (("7g.80gb", 1),)
@@ -24,11 +25,11 @@ def pod(name, slices, nodes, order=0):
     return Pod(f"team/{name}", 0, counts(slices), (("cpu", 1),), frozenset(nodes), order)
 
 
-def honest(problem, served, changes, headroom=()):
+def honest(problem, served, changes, headroom=(), evictions=()):
     """The solution with true levels, none of them proven."""
-    values = level_rules.values(problem, Solution(served, changes, (), Status.FEASIBLE, headroom))
-    levels = tuple(Level(name, priority, value, None) for (name, priority), value in values)
-    return Solution(served, changes, levels, Status.FEASIBLE, headroom)
+    plan = Solution(served, changes, (), Status.FEASIBLE, headroom, evictions)
+    values = level_rules.values(problem, plan)
+    return replace(plan, levels=tuple(Level(name, rank, value, None) for (name, rank), value in values))
 
 
 @pytest.fixture
@@ -108,7 +109,97 @@ def free(count, node="node-b", headroom=0):
     return Reserve(headroom, node, By.FREE, count)
 
 
+def hosting(problem, priority=-1, nodes=("node-a",)):
+    """The problem where a tenant uses GPU 0 of node-a; GPU 1 and node-b each have a slice for it."""
+    used = node_a(
+        gpu_0(problem, changeable=False, tenants=frozenset({"runs/t"})), free=WHOLE, resources=(("cpu", 5),)
+    )
+    other = replace(used.nodes[1], free=(("1g.10gb", 1), ("7g.80gb", 1)))
+    tenant = Tenant("runs/t", priority, WHOLE, (("cpu", 1),), frozenset(nodes))
+    return replace(used, nodes=(used.nodes[0], other), tenants=(tenant,))
+
+
+def evict(solution, *rows):
+    """The solution that evicts the tenant to the other GPU, or does this instead."""
+    return replace(solution, evictions=rows or (gone("node-a"),))
+
+
+def gone(to, node="node-a", pod="runs/t"):
+    """An eviction."""
+    return Eviction(pod, node, to, By.RESHAPE if to == node else By.FREE)
+
+
+def hosting_both(problem):
+    """The problem where a tenant uses node-b as well."""
+    asked = hosting(problem, nodes=("node-a", "node-b"))
+    used = Gpu(0, H100, WHOLE, changeable=False, tenants=frozenset({"runs/u"}))
+    other = replace(asked.nodes[1], gpus=(used,), free=(("7g.80gb", 2),))
+    both = (asked.tenants[0], replace(asked.tenants[0], name="runs/u"))
+    return replace(asked, nodes=(asked.nodes[0], other), tenants=both)
+
+
 PLAN_MUTATIONS = {
+    "an eviction of nobody": (
+        lambda p, s: (hosting(p), evict(s, gone("node-a", pod="runs/x"))),
+        ["evicted pod runs/x is no tenant in the problem"],
+    ),
+    "an eviction from elsewhere": (
+        lambda p, s: (hosting(p), evict(s, gone("node-a", node="node-b"))),
+        ["pod runs/t is evicted from node node-b, where it does not run"],
+    ),
+    "a replacement where it may not run": (
+        lambda p, s: (hosting(p), evict(s, gone("node-b"))),
+        ["the replacement of pod runs/t may not run on node node-b"],
+    ),
+    "an eviction twice": (
+        lambda p, s: (hosting(p), evict(s, gone("node-a"), gone("node-a"))),
+        ["the evictions are not sorted by pod, each once"],
+    ),
+    "a replacement where others are evicted": (
+        lambda p, s: (
+            hosting_both(p),
+            evict(
+                serve(change(s, *s.changes, Change("node-b", 0, SPLIT)), "p0", "node-b"),
+                gone("node-b"),
+                gone("node-b", node="node-b", pod="runs/u"),
+            ),
+        ),
+        [
+            "pod runs/t is said to need no change of node node-b, which evicts pods",
+            "the replacement of pod runs/t is on node node-b, which evicts pods itself",
+        ],
+    ),
+    "a tenant that stays": (
+        lambda p, s: (hosting(p), s),
+        ["GPU 0 of node node-a changes though pod runs/t uses it"],
+    ),
+    "an eviction without a change": (
+        lambda p, s: (
+            hosting(p, nodes=("node-b",)),
+            evict(change(s, Change("node-a", 1, SPLIT)), gone("node-b")),
+        ),
+        ["pod runs/t is evicted from node node-a though no GPU that it uses changes"],
+    ),
+    "an eviction for equals": (
+        lambda p, s: (hosting(p, priority=0), evict(s)),
+        ["pod runs/t is evicted from node node-a but makes room for nobody above it"],
+    ),
+    "a replacement without a slice": (
+        lambda p, s: (node_a(hosting(p), free=()), evict(s)),
+        ["the pods on node node-a take 1 x 7g.80gb of 0"],
+    ),
+    "a replacement without cpu": (
+        lambda p, s: (node_a(hosting(p), resources=(("cpu", 4),)), evict(s)),
+        ["the pods on node node-a take 6 cpu of 5"],
+    ),
+    "a replacement as a benefit": (
+        lambda p, s: (node_a(hosting(p), min_benefit=6), evict(s)),
+        ["the reshape of node node-a serves 5 pods, fewer than 6"],
+    ),
+    "a free slice beside an eviction": (
+        lambda p, s: (hosting(p), serve(evict(s), "p1", "node-a", By.FREE)),
+        ["pod team/p1 is said to need no change of node node-a, which evicts pods"],
+    ),
     "headroom that nobody asks for": (
         lambda p, s: (asking(p), keep(s, free(1, headroom=1))),
         ["headroom 1 is not in the problem"],
@@ -325,6 +416,8 @@ def test_the_valid_plans_pass(problem, solution):
     switched = mode_off(problem)
     assert check(switched, honest(switched, solution.served, solution.changes)) == []
     assert check(problem, replace(proven(solution), status=Status.OPTIMAL)) == []
+    for asked, to in ((hosting(problem), "node-a"), (hosting(problem, nodes=("node-b",)), "node-b")):
+        assert check(asked, honest(asked, solution.served, solution.changes, (), (gone(to),))) == []
 
 
 @pytest.mark.parametrize("name", PLAN_MUTATIONS)
@@ -334,7 +427,9 @@ def test_a_broken_rule_of_the_plan_is_named(problem, solution, name):
     broken, plan = mutate(problem, solution)
     names_known = {row.pod for row in plan.served} <= {row.name for row in broken.pods}
     names_known = names_known and all(row.headroom < len(broken.headroom) for row in plan.headroom)
-    plan = honest(broken, plan.served, plan.changes, plan.headroom) if names_known else plan
+    names_known = names_known and {r.pod for r in plan.evictions} <= {t.name for t in broken.tenants}
+    if names_known:
+        plan = honest(broken, plan.served, plan.changes, plan.headroom, plan.evictions)
     assert check(broken, plan) == expected
 
 
@@ -349,7 +444,8 @@ def test_every_rule_has_its_mutation():
     """Each sentence that the check can say is said about one of the mutations above."""
     said = [sentence for _, expected in PLAN_MUTATIONS.values() for sentence in expected]
     said += [sentence for _, sentence in LEVEL_MUTATIONS.values()]
-    for sentence in (*_sentences(plan_rules), *_sentences(level_rules)):
+    rules = (plan_rules, eviction_rules, level_rules)
+    for sentence in (one for module in rules for one in _sentences(module)):
         assert any(re.fullmatch(sentence, one) for one in said), sentence
 
 

@@ -10,7 +10,7 @@ from solver import extend as extension
 from solver.check import check
 from solver.extend import extend
 from solver.known import known
-from solver.problem import Headroom, Problem
+from solver.problem import Headroom, Problem, Tenant
 from solver.solution import Status
 from solver.solve import fallback, solve
 from tests.solver import brute
@@ -101,7 +101,7 @@ def test_a_cluster_filled_pod_by_pod():
 
 
 def test_what_is_left_to_a_whole_search(monkeypatch):
-    """Small problems, plans without a search, changes that must serve several, headroom, much that came."""
+    """Small problems, plans without a search, changes for several pods, headroom, tenants, much that came."""
     asked = problem(*cluster(3))
     came = asked.pods[0]
     before = without(asked, came.name)
@@ -113,5 +113,7 @@ def test_what_is_left_to_a_whole_search(monkeypatch):
     assert extend(state, several, [came]) is None
     wanted = replace(asked, headroom=(Headroom("1g.10gb", 1, frozenset()),))
     assert extend(state, wanted, [came]) is None
+    hosting = replace(asked, tenants=(Tenant("runs/t", 0, (), (), frozenset()),))
+    assert extend(state, hosting, [came]) is None
     monkeypatch.setattr(extension, "SMALL", 3)
     assert extend(state, asked, [came]) is None

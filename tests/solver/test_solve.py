@@ -4,6 +4,7 @@ import gc
 import random
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -12,9 +13,10 @@ from hypothesis import strategies as st
 
 import solver
 from solver.check import check
+from solver.check_levels import values as levels_of
 from solver.geometry import by_product
-from solver.problem import Gpu, Headroom, Node, Pod, Problem, Rank, counts
-from solver.solution import By, Change, Level, Reserve, Status
+from solver.problem import Gpu, Headroom, Node, Pod, Problem, Rank, Tenant, counts
+from solver.solution import By, Change, Eviction, Level, Reserve, Status
 from solver.solve import solve
 from tests.solver.tiny import GEOMETRIES, cluster, problem
 
@@ -261,6 +263,77 @@ def test_headroom_counts_for_min_benefit():
         assert check(asked, solution) == []
         assert len(solution.changes) == 1
         assert len(solution.served) == len(asked.pods)
+
+
+def hosting(priority, nodes=("n", "other")):
+    """A node whose only GPU a tenant uses, another node with a slice for it, and a pod that needs the GPU."""
+    used = Gpu(0, H100, (("3g.40gb", 2),), False, frozenset({"runs/t"}), (("3g.40gb", 1),))
+    tenant = Tenant("runs/t", priority, (("3g.40gb", 1),), (("cpu", 2),), frozenset(nodes))
+    free = Node("other", (), (("3g.40gb", 1),), (("cpu", 2),))
+    (large,) = pods("large", 1, {"7g.80gb": 1}, {"n"})
+    return Problem((node("n", (used,), {"3g.40gb": 1}), free), (large,), (), (tenant,))
+
+
+def test_a_tenant_goes_for_a_pod_of_higher_priority():
+    """Its replacement is served by the same plan; for an equal, or with no place to go, it stays."""
+    asked = hosting(-1)
+    solution = solve(asked)
+    assert check(asked, solution) == []
+    assert solution.status is Status.OPTIMAL
+    assert solution.evictions == (Eviction("runs/t", "n", "other", By.FREE),)
+    assert values(solution)[:4] == [1, 1, 1, 1]
+    for staying in (hosting(0), hosting(-1, nodes=()), hosting(-1, nodes=("n",))):
+        stays = solve(staying)
+        assert (stays.served, stays.evictions, stays.changes) == ((), (), ())
+        assert check(staying, stays) == []
+
+
+def test_nobody_is_evicted_without_need():
+    """Where an idle GPU serves the pod as well, it changes, though that is another node more."""
+    asked = hosting(-1)
+    idle = node("spare", gpus(H100, {"3g.40gb": 2}))
+    here = replace(asked.pods[0], nodes=frozenset({"n", "spare"}))
+    solution = solve(replace(asked, nodes=(*asked.nodes, idle), pods=(here,)))
+    assert [change.node for change in solution.changes] == ["spare"]
+    assert solution.evictions == ()
+
+
+def test_every_first_part_of_a_plan_is_safe():
+    """Carried out node by node, those that evict last: nothing in use goes and nobody is promised too much.
+
+    Of a plan that evicts, a change may be there for a replacement alone, which is not needed before.
+    """
+    order, need = ["is served before its equal"], ["though its layout", "though free slices that stay"]
+    evicting = hosts = 0
+    for number in range(400):
+        asked = problem(*cluster(random.Random(number)))
+        if number > 100 and not asked.tenants:
+            continue
+        whole = solve(asked)
+        last = {row.node for row in whole.evictions}
+        nodes = sorted({row.node for row in whole.changes}, key=lambda name: (name in last, name))
+        for count in range(len(nodes)):
+            part = _first_part(asked, whole, nodes[:count])
+            excused = order + (need if whole.evictions else [])
+            broken = [one for one in check(asked, part) if not any(word in one for word in excused)]
+            assert broken == [], f"cluster {number}: {nodes[:count]}"
+        evicting += bool(last)
+        hosts += any(row.to != row.node for row in whole.evictions)
+    assert evicting
+    assert hosts
+
+
+def _first_part(asked, whole, nodes):
+    part = replace(
+        whole,
+        served=tuple(row for row in whole.served if row.by is By.FREE or row.node in nodes),
+        changes=tuple(row for row in whole.changes if row.node in nodes),
+        headroom=tuple(row for row in whole.headroom if row.by is By.FREE or row.node in nodes),
+        evictions=tuple(row for row in whole.evictions if row.node in nodes),
+        status=Status.FEASIBLE,
+    )
+    reached = levels_of(asked, part)
+    return replace(part, levels=tuple(Level(name, rank, value, None) for (name, rank), value in reached))
 
 
 def test_a_mode_change_leaves_no_free_slice():
