@@ -30,7 +30,14 @@ def only_linear(monkeypatch):
 def truth(best):
     """The brute force's levels in order."""
     kept = [best["headroom"]] if "headroom" in best else []
-    return [*best["served"].values(), *kept, 0, best["nodes"], best["gpus"], best["spare"]]
+    return [
+        *best["served"].values(),
+        *kept,
+        best.get("evictions", 0),
+        best["nodes"],
+        best["gpus"],
+        best["spare"],
+    ]
 
 
 @pytest.mark.usefixtures("only_linear")
@@ -54,7 +61,8 @@ def test_plans_are_legal_and_bounds_hold(capsys, monkeypatch, largest):
             if level.value != value:
                 served = "not optimal" if level.name in GAINS[:2] else served
                 break
-        seen[served] += 1
+        # relaxations evict nobody
+        seen["evicts" if best.get("evictions") else served] += 1
         seen["reshaped"] += best["nodes"] > 0
         seen["proven"] += all(
             level.value == level.bound for level in solution.levels if level.rank is not None
@@ -63,7 +71,7 @@ def test_plans_are_legal_and_bounds_hold(capsys, monkeypatch, largest):
         print(f"\n{INSTANCES} tiny clusters in blocks of {largest}: {dict(sorted(seen.items()))}")
     assert seen["reshaped"] > INSTANCES / 3
     # where a node asks for several pods, relaxations miss some plans
-    assert seen["optimal"] > INSTANCES * (0.93 if largest > 1 else 0.8)
+    assert seen["optimal"] > (INSTANCES - seen["evicts"]) * (0.93 if largest > 1 else 0.8)
 
 
 @pytest.mark.usefixtures("only_linear")
@@ -71,9 +79,9 @@ def test_the_order_of_construction_does_not_matter():
     """A problem built from the same facts in another order has the same solution."""
     for seed in range(60):
         rng = random.Random(seed)
-        nodes, pods, headroom = cluster(random.Random(seed))
-        again = problem(rng.sample(nodes, len(nodes)), rng.sample(pods, len(pods)), headroom)
-        assert solve(problem(nodes, pods, headroom)) == solve(again), f"instance {seed}"
+        nodes, pods, *rest = cluster(random.Random(seed))
+        again = problem(rng.sample(nodes, len(nodes)), rng.sample(pods, len(pods)), *rest)
+        assert solve(problem(nodes, pods, *rest)) == solve(again), f"instance {seed}"
 
 
 def test_the_hash_seed_does_not_matter():
