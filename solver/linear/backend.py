@@ -23,8 +23,8 @@ _GLOP = parameters_pb2.SolverTypeProto.Value("SOLVER_TYPE_GLOP")
 _HIGHS = parameters_pb2.SolverTypeProto.Value("SOLVER_TYPE_HIGHS")
 _OPTIMAL = result_pb2.TerminationReasonProto.Value("TERMINATION_REASON_OPTIMAL")
 _FEASIBLE = result_pb2.TerminationReasonProto.Value("TERMINATION_REASON_FEASIBLE")
-_GLOP_STEP, _HIGHS_STEP = 7e-10, 1e-8
-"""work of one simplex iteration for each coefficient: about a second of a slow core makes one unit"""
+_GLOP_STEP, _HIGHS_STEP, _HIGHS_NODE = 7e-10, 1e-8, 5e-6
+"""work of a simplex iteration, and of a node, for each coefficient: about a second of a slow core makes a unit"""
 
 _OUTPUT = threading.Lock()
 """held while standard output is away"""
@@ -110,7 +110,8 @@ def search(
     limits.absolute_gap_tolerance = gap
     limits.highs.string_options["parallel"] = "off"
     answer = _solved(_HIGHS, _message(made, objective, floors, whole=True), limits, hint)
-    work = answer.solve_stats.simplex_iterations * len(made.values) * _HIGHS_STEP
+    stats = answer.solve_stats
+    work = (stats.simplex_iterations * _HIGHS_STEP + stats.node_count * _HIGHS_NODE) * len(made.values)
     bound = answer.termination.objective_bounds.dual_bound
     if answer.termination.reason not in (_OPTIMAL, _FEASIBLE) or not answer.solutions:
         return Found(None, bound, work)

@@ -14,7 +14,7 @@ NEAR = 1e-6
 """a value so near a whole number counts as whole"""
 CHUNK = 400
 """sites that are searched together: the fewer searches, the less is lost between them"""
-NODES = 200
+NODES = 60
 """branch-and-bound nodes of one search"""
 GAP = 0.9
 """a search ends once nothing can be better by so much of a pod of the least important kind"""
