@@ -24,7 +24,7 @@ _HIGHS = parameters_pb2.SolverTypeProto.Value("SOLVER_TYPE_HIGHS")
 _OPTIMAL = result_pb2.TerminationReasonProto.Value("TERMINATION_REASON_OPTIMAL")
 _FEASIBLE = result_pb2.TerminationReasonProto.Value("TERMINATION_REASON_FEASIBLE")
 _GLOP_STEP, _HIGHS_STEP, _HIGHS_NODE = 7e-10, 1e-8, 5e-6
-"""work of a simplex iteration, and of a node, for each coefficient: about a second of a slow core makes a unit"""
+"""work of a simplex iteration and of a node, for each coefficient; a unit is about a second of a slow core"""
 
 _OUTPUT = threading.Lock()
 """held while standard output is away"""
