@@ -11,11 +11,12 @@ import math
 import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from ortools.math_opt import callback_pb2, model_parameters_pb2, model_pb2, parameters_pb2, result_pb2
 from ortools.math_opt.core.python import solver as mathopt
+from pybind11_abseil.status import StatusNotOk  # type: ignore[import-untyped]
 
 from solver.linear.program import Floor, Objective, Program
 
@@ -72,9 +73,9 @@ def relax(made: Program, objective: Objective, floors: Sequence[Floor] = ()) -> 
     """
     model = _message(made, objective, floors, whole=False)
     answer = _solved(_GLOP, model, parameters_pb2.SolveParametersProto(), {})
-    work = answer.solve_stats.simplex_iterations * len(made.values) * _GLOP_STEP
-    if answer.termination.reason != _OPTIMAL or not answer.solutions:
+    if answer is None or answer.termination.reason != _OPTIMAL or not answer.solutions:
         return None
+    work = answer.solve_stats.simplex_iterations * len(made.values) * _GLOP_STEP
     solution = answer.solutions[0]
     values = _dense(solution.primal_solution.variable_values, len(made.upper))
     rows = _dense(solution.dual_solution.dual_values, len(made.row_upper) + len(floors))
@@ -110,6 +111,8 @@ def search(
     limits.absolute_gap_tolerance = gap
     limits.highs.string_options["parallel"] = "off"
     answer = _solved(_HIGHS, _message(made, objective, floors, whole=True), limits, hint)
+    if answer is None:
+        return Found(None, math.inf, nodes * _HIGHS_NODE * len(made.values))
     stats = answer.solve_stats
     work = (stats.simplex_iterations * _HIGHS_STEP + stats.node_count * _HIGHS_NODE) * len(made.values)
     bound = answer.termination.objective_bounds.dual_bound
@@ -149,13 +152,14 @@ def _solved(
     model: model_pb2.ModelProto,
     limits: parameters_pb2.SolveParametersProto,
     hint: Mapping[int, float] | None,
-) -> result_pb2.SolveResultProto:
+) -> result_pb2.SolveResultProto | None:
+    """What the solver answers; None where it gives up, as HiGHS may where numbers are of very unlike size."""
     start = model_parameters_pb2.ModelSolveParametersProto()
     if hint:
         values = start.solution_hints.add().variable_values
         values.ids.extend(model.variables.ids)
         values.values.extend(hint.get(column, 0.0) for column in model.variables.ids)
-    with silence():
+    with silence(), suppress(StatusNotOk):
         return mathopt.solve(
             model,
             kind,
@@ -167,6 +171,7 @@ def _solved(
             None,
             None,
         )
+    return None
 
 
 @contextmanager

@@ -221,17 +221,18 @@ def read(made: Program, values: Sequence[float]) -> dict[int, Placed]:
 
 
 def columns_of(made: Program, placed: Mapping[int, Placed]) -> dict[int, float]:
-    """The values of the columns that say what `read` gave; zeros are left out."""
+    """The values of the columns that say what `read` gave; zeros are left out, and what has no column."""
     known: dict[int, float] = {}
     for s in made.sites:
         if (here := placed.get(s)) is None:
             continue
-        for q, count in here.pods.items():
-            known[made.pods[s, q]] = count
-        for c, count in here.changed.items():
-            known[made.changed[s, c]] = count
-            known[made.opened[s]] = 1
-        for geometry, packings in here.packed.items():
-            for packing, count in packings.items():
-                known[made.packed[s, geometry, packing]] = count
+        rows = [(made.pods.get((s, q)), count) for q, count in here.pods.items()]
+        rows += [(made.changed.get((s, c)), count) for c, count in here.changed.items()]
+        rows += [(made.opened.get(s), 1)] if here.changed else []
+        rows += [
+            (made.packed.get((s, geometry, packing)), count)
+            for geometry, packings in here.packed.items()
+            for packing, count in packings.items()
+        ]
+        known.update((column, count) for column, count in rows if column is not None)
     return known

@@ -106,7 +106,7 @@ class _Search:
             if self.served[r] >= most:
                 break
             bound, left = self._bound(self._only(r), range(r))
-            most = min(most, math.floor(bound + NEAR))
+            most = min(most, _at_most(bound + NEAR))
             if self.served[r] >= most or self.work >= self.effort:
                 break
             if attempt == 0 and self.small:
@@ -167,7 +167,7 @@ class _Search:
             self._accept(read(made, found.values))
         if self.served > before:
             self.plan_for(range(r + 1, min(len(self.instance.ranks), r + 1 + TOGETHER)))
-        return sys.maxsize if self.least else math.floor(found.bound + 1e-4)
+        return sys.maxsize if self.least else _at_most(found.bound + 1e-4)
 
     def _again(self, r: int, attempt: int, left: Iterable[int]) -> None:
         """Search the sites that relaxations leave open, and some others, for this rank and those after it."""
@@ -234,6 +234,11 @@ class _Search:
             self.work += spent
             found = draft(self.instance, plan)
         self.best = max(self.best, found, key=lambda d: merit(self.instance, d).score)
+        self.least = {s: asked for s, asked in self.least.items() if s not in self.best.layouts}
+
+
+def _at_most(bound: float) -> int:
+    return sys.maxsize if bound == math.inf else math.floor(bound)
 
 
 def _at_least(bound: float) -> int | None:

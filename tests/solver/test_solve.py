@@ -18,7 +18,8 @@ from solver.geometry import by_product
 from solver.problem import Gpu, Headroom, Node, Pod, Problem, Rank, Tenant, counts
 from solver.solution import By, Change, Eviction, Level, Reserve, Status
 from solver.solve import solve
-from tests.solver.tiny import GEOMETRIES, cluster, problem
+from tests.solver.racks import rack
+from tests.solver.tiny import cluster, problem
 
 H100 = by_product("NVIDIA-H100-80GB-HBM3")
 A30 = by_product("NVIDIA-A30")
@@ -77,7 +78,7 @@ def test_the_story_of_the_demo():
 
 def test_a_rack_is_solved_to_the_proven_optimum():
     """Ten nodes of eight GPUs and two hundred pods are solved to the proven optimum by default."""
-    asked = _rack(random.Random(1), nodes=10, waiting=200)
+    asked = rack(random.Random(1), nodes=10, waiting=200)
     solution = solve(asked)
     assert check(asked, solution) == []
     assert solution.status is Status.OPTIMAL
@@ -86,7 +87,7 @@ def test_a_rack_is_solved_to_the_proven_optimum():
 
 def test_a_search_cut_short_on_a_larger_cluster_is_legal():
     """Forty nodes and eight hundred pods with next to no effort give a legal plan, all but proven."""
-    asked = _rack(random.Random(2), nodes=40, waiting=800)
+    asked = rack(random.Random(2), nodes=40, waiting=800)
     solution = solve(asked, effort=0.01)
     assert check(asked, solution) == []
     assert solution.status is Status.FEASIBLE
@@ -361,6 +362,7 @@ def test_the_hash_seed_does_not_matter():
     script = """
 import random
 from solver.solve import solve
+from tests.solver.racks import rack
 from tests.solver.tiny import cluster, problem
 for seed in range(25):
     print(solve(problem(*cluster(random.Random(seed)))))
@@ -379,39 +381,6 @@ def _shuffled(rng, row):
     """The same dict with its keys, and those of the dicts in it, in another order."""
     items = rng.sample(list(row.items()), len(row))
     return {key: _shuffled(rng, value) if isinstance(value, dict) else value for key, value in items}
-
-
-def _rack(rng, nodes, waiting):
-    """Nodes of eight GPUs, half of them idle, and pods of which about a third want a model of their own."""
-    kinds = ("A100-40GB", "H100-80GB", "H200-141GB", "A30-24GB")
-    built = [_busy_node(rng, f"node-{i:03}", GEOMETRIES[rng.choice(kinds)]) for i in range(nodes)]
-    by_kind = {kind: [n.name for n in built if n.gpus[0].geometry.model == kind] for kind in kinds}
-    every = [n.name for n in built]
-    demand = []
-    for i in range(waiting):
-        kind = rng.choice(kinds)
-        slices = {rng.choice(_plain(GEOMETRIES[kind])): 2 if rng.random() < 0.1 else 1}
-        here = every if rng.random() < 0.6 else by_kind[kind]
-        cpu = rng.choice([1, 2, 4, 8])
-        demand.append(Pod(f"team/p{i:04}", 0, counts(slices), (("cpu", cpu),), frozenset(here), i))
-    return Problem(tuple(built), tuple(demand))
-
-
-def _busy_node(rng, name, geometry):
-    free, gpus_ = {}, []
-    for index in range(8):
-        layout = rng.choice(geometry.maximal_multisets(frozenset(_plain(geometry))))
-        idle = rng.random() < 0.5
-        for profile, count in layout:
-            left = count if idle else sum(rng.random() < 0.2 for _ in range(count))
-            free[profile] = free.get(profile, 0) + left
-        gpus_.append(Gpu(index, geometry, layout, idle))
-    cpu = rng.choice([32, 64, 128])
-    return Node(name, tuple(gpus_), counts(free), (("cpu", cpu),), frozenset(_plain(geometry)))
-
-
-def _plain(geometry):
-    return sorted(name for name in geometry.names if "+" not in name)
 
 
 def test_the_model_leaves_nothing_to_the_garbage_collector():
