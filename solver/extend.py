@@ -60,18 +60,17 @@ def extend(before: Known, problem: Problem, pods: Iterable[Pod]) -> Known | None
 def _one(before: Known, came: Pod) -> Known | None:
     """The pod served, or not; None where the answer is not legal."""
     before = _levelled(before, came.rank)
-    able = [
-        place for place in before.nodes.values() if place.node.name in came.nodes and place.may_hold(came)
-    ]
-    if not able:
-        # no layout of any node holds it, so that nothing can be better than before
-        return replace(before, added=before.added - 1)
-    place = next((place for place in able if not place.changes and place.fits(came)), None)
+    open_to = [place for place in before.nodes.values() if place.node.name in came.nodes]
+    place = next((place for place in open_to if not place.changes and place.fits(came)), None)
     if place is not None:
         sub = _part(before, [place.node], [came])
         here = _rows(place)
         now = (*here.served, Served(came.name, place.node.name, By.FREE))
         return _merged(before, sub, replace(here, served=now), came)
+    able = [place for place in open_to if place.may_hold(came)]
+    if not able:
+        # no layout of any node holds it, so that nothing can be better than before
+        return replace(before, added=before.added - 1)
     sub, found = _searched(before, came, able)
     return _merged(before, sub, found, came)
 

@@ -58,11 +58,12 @@ def _no_full_collection() -> Iterator[None]:
 
 
 def warm_up() -> None:
-    """Load the exact model's library in the background: it takes about a second of the first plan."""
+    """Load the solvers' libraries in the background: it takes about a second of the first plan."""
 
     def load() -> None:
         with contextlib.suppress(Exception):  # the planner does without it, and says so
             importlib.import_module("solver.model")
+            importlib.import_module("solver.linear")
 
     threading.Thread(target=load, name=_NAME, daemon=True).start()
 

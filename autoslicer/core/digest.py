@@ -24,6 +24,10 @@ _BOOKKEEPING = {
 """what changes without changing what could be planned: versions, times of observation and statuses; and what
 follows from the rest"""
 
+_PIECE = 2047
+"""bytes; for more hashlib lets go of the interpreter's lock, and a thread that does so again and again, each
+time for a moment only, keeps all others from getting it for as long as that goes on"""
+
 
 @dataclass(frozen=True, slots=True)
 class Digests:
@@ -91,8 +95,11 @@ def _content(row: Row) -> object:
 
 
 def _hashed(content: object) -> bytes:
-    text = json.dumps(content, separators=(",", ":"), default=str)
-    return hashlib.sha256(text.encode()).digest()
+    text = json.dumps(content, separators=(",", ":"), default=str).encode()
+    found = hashlib.sha256()
+    for start in range(0, len(text), _PIECE):
+        found.update(text[start : start + _PIECE])
+    return found.digest()
 
 
 def _plain(value: object) -> object:
