@@ -40,12 +40,12 @@ def solve(problem: Problem, *, effort: int = DEFAULT_EFFORT) -> Solution:
     """
     parts = split(aggregate(problem))
     answers = []
-    left = float(effort)
-    for position, part in enumerate(parts):
-        share = left * _size(part) / sum(_size(p) for p in parts[position:])
+    saved, size = 0.0, sum(_size(part) for part in parts)
+    for part in parts:
+        share = saved + effort * _size(part) / size
         answer, spent = _answer(part, share, effort / 8)
         answers.append(answer)
-        left -= min(spent, share)
+        saved = max(0.0, share - spent)
     return _solution(problem, answers)
 
 

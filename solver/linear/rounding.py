@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from solver.instance import Instance
@@ -12,8 +12,8 @@ from solver.linear.program import Floor, Objective, Placed, Program, columns_of,
 
 NEAR = 1e-6
 """a value so near a whole number counts as whole"""
-CHUNK = 400
-"""sites that are searched together: the fewer searches, the less is lost between them"""
+CHUNK = 8000
+"""columns that are searched together, a second a thousand where it is hard; smaller searches lose more"""
 NODES = 60
 """branch-and-bound nodes of one search"""
 GAP = 0.9
@@ -60,7 +60,12 @@ def loose(made: Program, values: Sequence[float]) -> list[int]:
 
 
 def rounded(
-    made: Program, values: Sequence[float], wanted: Mapping[int, int], goal: Goal, floors: FloorOf
+    made: Program,
+    values: Sequence[float],
+    wanted: Mapping[int, int],
+    goal: Goal,
+    floors: FloorOf,
+    least: Mapping[int, int] | None = None,
 ) -> tuple[Plan | None, float]:
     """A plan near the relaxation, and the work it took; None where the search found none.
 
@@ -72,24 +77,46 @@ def rounded(
     plan = {s: placed for s, placed in read(made, values).items() if s in kept}
     share: Counter[int] = Counter()
     work = 0.0
-    for first in range(0, len(sites), CHUNK):
-        chunk = sites[first : first + CHUNK]
+    chunks = list(_chunks(made.instance, sites))
+    for chunk in chunks:
         for (s, q), column in made.pods.items():
             if s in chunk:
                 share[q] += values[column]  # type: ignore[assignment]
         used = placed_pods(plan, sites)
-        last = first + CHUNK >= len(sites)
+        last = chunk is chunks[-1]
         outside = placed_pods(plan)
         allowed = {
             q: count - outside[q] if last else min(count - outside[q], int(share[q] + NEAR) - used[q])
             for q, count in wanted.items()
         }
-        here, spent = _searched(made.instance, chunk, allowed, goal, floors if last else _none, outside, {})
+        rows = floors if last else _none
+        here, spent = _searched(made.instance, chunk, allowed, goal, rows, outside, {}, least)
         work += spent
         if here is None:
             return None, work
         plan |= here
     return plan, work
+
+
+def fewer(instance: Instance, sites: Sequence[int]) -> list[int]:
+    """As many of the sites, the first ones first, as may be searched together; sorted."""
+    return next(_chunks(instance, dict.fromkeys(sites)), [])
+
+
+def _chunks(instance: Instance, sites: Iterable[int]) -> Iterator[list[int]]:
+    """The sites in groups that may be searched together, each sorted."""
+    group: list[int] = []
+    columns = 0
+    for s in sites:
+        site = instance.sites[s]
+        own = len(site.fits) + sum(1 + len(gpu.packings) for gpu in site.gpus)
+        if group and columns + own > CHUNK:
+            yield sorted(group)
+            group, columns = [], 0
+        group.append(s)
+        columns += own
+    if group:
+        yield sorted(group)
 
 
 def improved(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import operator
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from solver.draft import Draft
@@ -14,7 +15,7 @@ from solver.linear.backend import Relaxed, relax, search
 from solver.linear.blocks import blocks, room, shares
 from solver.linear.plans import draft, placed, poor
 from solver.linear.program import NEVER, Floor, Program, columns_of, program, read
-from solver.linear.rounding import FloorOf, Goal, Plan, improved, loose, placed_pods, rounded
+from solver.linear.rounding import FloorOf, Goal, Plan, fewer, improved, loose, placed_pods, rounded
 from solver.merit import Bounds, certain, merit
 
 TOGETHER = 3
@@ -31,6 +32,10 @@ STRIDE = 5
 """of so many sites one is searched again, beside those that the relaxation leaves open"""
 ATTEMPTS = 4
 """times that a site whose change serves too few is searched again before it may not change"""
+PATIENCE = 60.0
+"""work after which nothing more is proven, unless there is more effort"""
+ALL_BUT_ONE, NODES_OF_ALL, SLACK = 0.999, 500, 1e-4
+"""when a search of all sites for one rank ends, its most nodes, and what tolerances may hide of its bound"""
 ROUNDS = 3
 """searches for one level at most"""
 
@@ -38,8 +43,8 @@ ROUNDS = 3
 def improve(instance: Instance, start: Draft, effort: float) -> tuple[Draft, Bounds, float]:
     """A good plan, the bounds of its levels, and the effort spent; always legal.
 
-    What is needed for a plan and for its bounds is done whatever the effort; only what is left of it goes
-    into a better plan.
+    A plan is made whatever the effort, and its bounds and one attempt to reach each where that does not take
+    too long; only what is left goes into more attempts.
 
     Args:
         instance: what is asked.
@@ -47,8 +52,8 @@ def improve(instance: Instance, start: Draft, effort: float) -> tuple[Draft, Bou
         effort: counted work, in units of about a second of a slow core.
     """
     found = _Search(instance, start, effort)
-    for window in _windows(instance):
-        found.plan_for(window)
+    for first in range(0, len(found.ranks), TOGETHER):
+        found.plan_for(found.ranks[first : first + TOGETHER])
     bounds = found.bounds()
     return found.best, bounds, found.work
 
@@ -60,9 +65,11 @@ class _Search:
         self.instance, self.best, self.effort, self.work = instance, start, effort, 0.0
         self.least: dict[int, int] = {}
         self.open: set[int] = set()
+        self.above: dict[int, tuple[int, ...]] = {}  # by rank, what plans serve above that its bound is of
         self.blocks = blocks(instance)
         self.rooms = [room(instance, block) for block in self.blocks]
         self.wanted = {q: len(group.pods) for q, group in enumerate(instance.classes)}
+        self.ranks = sorted({group.rank for group in instance.classes})
         self.small = len(self.blocks) == 1 and len(instance.sites) <= SMALL
 
     @property
@@ -70,9 +77,9 @@ class _Search:
         """The weight of the pods that the best plan serves, by rank."""
         return merit(self.instance, self.best).served
 
-    def plan_for(self, window: range) -> None:
+    def plan_for(self, window: Sequence[int]) -> None:
         """Serve as much as possible of these ranks, in this order, and no less of those before."""
-        goal, floors = _goal(self.instance, window), self._floors(range(window.start))
+        goal, floors = _goal(self.instance, window), self._floors(range(window[0]))
         plan = placed(self.instance, self.best)
         for number, block in enumerate(self.blocks):
             inside = placed_pods(plan, block)
@@ -83,7 +90,7 @@ class _Search:
             if relaxed is None:
                 continue
             self.open |= set(loose(made, relaxed.values))
-            found, spent = rounded(made, relaxed.values, here, goal, _beside(floors, outside))
+            found, spent = rounded(made, relaxed.values, here, goal, _beside(floors, outside), self.least)
             self.work += relaxed.work + spent
             if found is not None:
                 plan = {s: one for s, one in plan.items() if s not in set(block)} | found
@@ -93,6 +100,12 @@ class _Search:
         """What no plan can pass, by level; the best plan gets better on the way as the effort allows."""
         ceiling = certain(self.instance).served
         served = tuple(self._reached(r, most) for r, most in enumerate(ceiling))
+        final = self.served
+        # a bound tells of plans that serve no less above: nothing, where some of that was given up since
+        served = tuple(
+            most if all(map(operator.ge, final, self.above.get(r, ()))) else ceiling[r]
+            for r, most in enumerate(served)
+        )
         if served != self.served:
             return Bounds(served)
         every = range(len(ceiling))
@@ -103,11 +116,12 @@ class _Search:
     def _reached(self, r: int, most: int) -> int:
         """A bound of what a rank serves, as far as the effort goes until the best plan reaches it."""
         for attempt in range(ROUNDS):
-            if self.served[r] >= most:
+            if self.served[r] >= most or self.work >= max(PATIENCE, self.effort):
                 break
+            self.above[r] = tuple(map(max, self.served[:r], self.above.get(r, self.served)))
             bound, left = self._bound(self._only(r), range(r))
             most = min(most, _at_most(bound + NEAR))
-            if self.served[r] >= most or self.work >= self.effort:
+            if self.served[r] >= most or (attempt and self.work >= self.effort):
                 break
             if attempt == 0 and self.small:
                 most = min(most, self._whole(r))
@@ -156,24 +170,24 @@ class _Search:
 
     def _whole(self, r: int) -> int:
         """Search all sites for this rank alone; then, with what that serves, for a plan with few changes."""
-        goal = self._only(r)
+        goal, whole = self._only(r), not self.least
         made = program(self.instance, self.blocks[0], self.wanted, self.least)
         hint = columns_of(made, placed(self.instance, self.best))
         floors = self._floors(range(r))(made, {})
-        found = search(made, goal.objective(made), floors, hint=hint, gap=0.999, nodes=500)
+        found = search(made, goal.objective(made), floors, hint=hint, gap=ALL_BUT_ONE, nodes=NODES_OF_ALL)
         self.work += found.work
         before = self.served
         if found.values is not None:
             self._accept(read(made, found.values))
-        if self.served > before:
-            self.plan_for(range(r + 1, min(len(self.instance.ranks), r + 1 + TOGETHER)))
-        return sys.maxsize if self.least else _at_most(found.bound + 1e-4)
+        if self.served > before and (lower := [rank for rank in self.ranks if rank > r]):
+            self.plan_for(lower[:TOGETHER])
+        return _at_most(found.bound + SLACK) if whole else sys.maxsize
 
     def _again(self, r: int, attempt: int, left: Iterable[int]) -> None:
         """Search the sites that relaxations leave open, and some others, for this rank and those after it."""
         some = range(attempt, len(self.instance.sites), STRIDE) if attempt else ()
-        sites = sorted(self.open | set(left) | set(some))
-        goal = _goal(self.instance, range(r, min(r + TOGETHER, len(self.instance.ranks))))
+        sites = fewer(self.instance, [*left, *sorted(self.open), *some])
+        goal = _goal(self.instance, [rank for rank in self.ranks if rank >= r][:TOGETHER])
         plan = placed(self.instance, self.best)
         plan, spent = improved(
             self.instance, plan, sites, self.wanted, goal, self._floors(range(r)), self.least
@@ -229,8 +243,8 @@ class _Search:
                 present = self.least.get(s, self.instance.sites[s].node.min_benefit)
                 self.least[s] = present + lack if attempts[s] < ATTEMPTS else NEVER
             plan = {s: here for s, here in placed(self.instance, found).items() if s not in bad}
-            goal = _goal(self.instance, range(len(self.instance.ranks)))
-            plan, spent = improved(self.instance, plan, sorted(bad), self.wanted, goal, _none, self.least)
+            goal, some = _goal(self.instance, self.ranks[:TOGETHER]), fewer(self.instance, sorted(bad))
+            plan, spent = improved(self.instance, plan, some, self.wanted, goal, _none, self.least)
             self.work += spent
             found = draft(self.instance, plan)
         self.best = max(self.best, found, key=lambda d: merit(self.instance, d).score)
@@ -238,11 +252,11 @@ class _Search:
 
 
 def _at_most(bound: float) -> int:
-    return sys.maxsize if bound == math.inf else math.floor(bound)
+    return math.floor(bound) if math.isfinite(bound) else sys.maxsize
 
 
 def _at_least(bound: float) -> int | None:
-    return None if bound == math.inf else math.ceil(-bound - NEAR)
+    return math.ceil(-bound - NEAR) if math.isfinite(bound) else None
 
 
 def _none(made: Program, outside: Mapping[int, int]) -> Sequence[Floor]:
@@ -254,18 +268,9 @@ def _beside(floors: FloorOf, outside: Counter[int]) -> FloorOf:
     return lambda made, more: floors(made, outside + Counter(more))
 
 
-def _goal(instance: Instance, window: range) -> Goal:
-    worth = {
-        q: group.weight * BASE ** (window.stop - 1 - group.rank)
-        for q, group in enumerate(instance.classes)
-        if group.rank in window
-    }
+def _goal(instance: Instance, window: Sequence[int]) -> Goal:
+    """Serve these ranks, a pod of each being worth far more than one of the next, with few changes."""
+    value = {rank: BASE**k for k, rank in enumerate(reversed(window))}
+    classes = enumerate(instance.classes)
+    worth = {q: group.weight * value[group.rank] for q, group in classes if group.rank in value}
     return Goal(worth, NODE, GPU)
-
-
-def _windows(instance: Instance) -> Iterator[range]:
-    """Runs of ranks that one relaxation tells apart."""
-    present = sorted({group.rank for group in instance.classes})
-    for first in range(0, len(present), TOGETHER):
-        window = present[first : first + TOGETHER]
-        yield range(window[0], window[-1] + 1)
