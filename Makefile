@@ -52,7 +52,7 @@ bench: uv debian sync ## Measure our own share of the time to a slice on the rea
 	@"$(UV)" run --no-sync python -m benchmarks.own_share $(ARGS)
 
 .PHONY: bench-planner
-bench-planner: sync ## Compare our plans with first-fit, best-fit and nos on generated clusters (minutes; ARGS=--goals: an hour)
+bench-planner: sync ## Compare our plans with first-fit, best-fit and nos on generated clusters (minutes)
 	@"$(UV)" run --no-sync python -m benchmarks.planner $(ARGS)
 
 .PHONY: docs

@@ -45,7 +45,12 @@ class Scenario:
 SCENARIOS = {
     scenario.name: scenario
     for scenario in (
-        Scenario("underload", "what is idle could serve all; the fewest changes count", pods_per_node=5),
+        Scenario(
+            "underload",
+            "what is idle could serve all; the fewest changes count",
+            pods_per_node=5,
+            profiles=((1, 45), (2, 25), (3, 20), (4, 4), (7, 6)),
+        ),
         Scenario("overload", "more is asked for than the idle GPUs can hold"),
         Scenario(
             "fragmented",

@@ -1,8 +1,9 @@
 """First-fit and best-fit: one pod after the other, the most important first, and nothing is taken back.
 
-A pod goes to a node where it fits as the GPUs are cut; only where there is none, to one where idle GPUs are
-cut anew for it. First-fit takes the first such node by name and on it the first GPU; best-fit the one where
-fewest nodes and GPUs change that did not yet, and then where least is left.
+First-fit takes the first node by name that could hold the pod, whether idle GPUs of it must be cut anew or
+not, and on it the first GPU. Best-fit takes a node where the pod fits as the GPUs are cut; where there is
+none, the one where fewest nodes and GPUs change that did not yet, and then where least is left. On a node,
+both cut a GPU anew only where no slice as it is would do.
 
 A GPU that is cut anew stays open: its layout is settled only at the end, so that it serves later pods too
 wherever that is possible. GPUs that turn out to be no use are left as they were (`outcome`).
@@ -24,16 +25,12 @@ _Cost = tuple[int, ...]
 
 def first_fit(problem: Problem) -> Solution:
     """The plan of first-fit; `check` accepts it."""
-    return _greedy(problem, _first, tight=False)
+    return _greedy(problem, lambda placing: (), tight=False)
 
 
 def best_fit(problem: Problem) -> Solution:
     """The plan of best-fit; `check` accepts it."""
     return _greedy(problem, _best, tight=True)
-
-
-def _first(placing: Placing) -> _Cost:
-    return (int(placing.opened > 0),)
 
 
 def _best(placing: Placing) -> _Cost:
