@@ -349,6 +349,7 @@ def change(
     number: int = 1,
     phase: str = "",
     serves: tuple[str, ...] = (),
+    cause: str = "Demand",
 ) -> Builder:
     """The node's MigReconfiguration with that number, in that phase; without one its status is empty."""
     gpus = [
@@ -359,6 +360,7 @@ def change(
         "node": {"name": name, "uid": f"node-{name}"},
         "policy": "default",
         "planDigest": f"sha256:{'0' * 64}",
+        "cause": cause,
         "from": "all-7g.80gb",
         "to": "autoslicer-000000000000",
         "gpus": gpus,

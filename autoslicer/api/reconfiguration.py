@@ -25,6 +25,7 @@ from autoslicer.api.values import (
     Word,
     keyed_by,
 )
+from autoslicer.core.causes import Cause
 from autoslicer.core.phases import Phase
 
 # The controller acts on an approval at once, and from Labelled on a change must be finished: taking an
@@ -97,6 +98,12 @@ class ReconfigurationSpec(Model):
             lambda spec: not set(spec.serves) & set(spec.evicts),
             ".evicts",
         ),
+        Rule(
+            "self.cause == 'Demand' || size(self.serves) == 0",
+            "serves must be empty where cause is not Demand",
+            lambda spec: spec.cause is Cause.DEMAND or not spec.serves,
+            ".serves",
+        ),
     )
 
     node: NodeReference = Field(description="The node that is changed.", json_schema_extra=immutable("node"))
@@ -107,6 +114,12 @@ class ReconfigurationSpec(Model):
     plan_digest: Digest = Field(
         description="Identifies the snapshot that the change was planned from.",
         json_schema_extra=immutable("planDigest"),
+    )
+    cause: Annotated[Cause, Word] = Field(
+        Cause.DEMAND,
+        description="What the change is for. Demand: pods that wait for slices. "
+        "Headroom: slices that the policy wants free.",
+        json_schema_extra=immutable("cause"),
     )
     before: ConfigName = Field(
         alias="from",

@@ -34,6 +34,7 @@ def change(row: ReconfigurationRow, owner: str) -> Document:
             "evicts": list(row.evicts),
             "recovery": {"pendingDeadlineSeconds": int(row.pending_deadline)},
             "approved": row.approved,
+            "cause": row.cause,
         },
     }
 

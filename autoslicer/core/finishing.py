@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from autoslicer.core import applying, evidence, names, validation
 from autoslicer.core.actions import SetConfig, WakeAt
+from autoslicer.core.causes import Cause
 from autoslicer.core.phases import Phase, reached
 from autoslicer.core.plan import Verdict
 from autoslicer.core.reasons import Reason
@@ -60,6 +61,9 @@ def _applied_step(change: ReconfigurationRow, node: NodeRow, snapshot: Snapshot,
 
 
 def _verified(change: ReconfigurationRow, node: NodeRow, snapshot: Snapshot, now: float) -> Result:
+    if change.cause is not Cause.DEMAND:
+        proven = Verdict(node.name, Reason.Done, "the layout is there; no pod had to come for it")
+        return end(change, node, now, Phase.DONE, proven, good=True)
     came = len(validation.bound_here(change, snapshot))
     if came:
         message = f"{came} of {len(change.serves)} pods are bound to {node.name}"

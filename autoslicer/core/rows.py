@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from autoslicer.core.causes import Cause
 from solver.problem import Counts
 
 Resources = Mapping[str, int]
@@ -307,3 +308,4 @@ class ReconfigurationRow:
     pending_deadline: float
     approved: bool
     status: ChangeStatus = field(default_factory=ChangeStatus)
+    cause: Cause = Cause.DEMAND

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from autoslicer.core import eligibility, evidence, fitting, idleness, names, publishing
+from autoslicer.core.causes import Cause
 from autoslicer.core.plan import Verdict
 from autoslicer.core.policy import Policy, governing
 from autoslicer.core.reasons import Reason
@@ -20,8 +21,8 @@ def pending(change: ReconfigurationRow, snapshot: Snapshot) -> tuple[PodRow, ...
 
 
 def unwanted(change: ReconfigurationRow, snapshot: Snapshot) -> Verdict | None:
-    """Why nobody needs the change any more; None where a pod still waits."""
-    if pending(change, snapshot):
+    """Why nobody needs the change any more; None where a pod still waits, or none has to."""
+    if change.cause is not Cause.DEMAND or pending(change, snapshot):
         return None
     return Verdict(change.node, Reason.ServedElsewhere, "none of the pods is pending any more")
 
@@ -135,7 +136,9 @@ def _forbidden(change: ReconfigurationRow, policy: Policy, *, mode_change: bool)
 
 
 def _too_few(change: ReconfigurationRow, snapshot: Snapshot, node: NodeRow, policy: Policy) -> Verdict | None:
-    """Fewer pods than are worth it still wait and will fit."""
+    """Fewer pods than are worth it still wait and will fit; what is not for pods is worth it without any."""
+    if change.cause is not Cause.DEMAND:
+        return None
     rest = Counter(fitting.left(snapshot, node, ignore_change=change.name))
     rest.subtract(dict(evidence.before(change.gpus)))
     rest.update(dict(evidence.after(change.gpus)))

@@ -193,6 +193,13 @@ CEL_EXAMPLES = dict(
             ".evicts",
         ),
         _cel(
+            "spec",
+            "serves must be empty where cause is not Demand",
+            {**_SPEC, "cause": "Headroom"},
+            {**_SPEC, "cause": "Headroom", "serves": []},
+            ".serves",
+        ),
+        _cel(
             "spec.gpus.[]",
             "changed must be true where from and to differ",
             {"index": 0, "from": None, "to": {}, "changed": False},
@@ -208,6 +215,7 @@ TRANSITIONS: dict[str, Any] = {
     "spec.node": {**_SPEC["node"], "uid": "another"},
     "spec.policy": "another",
     "spec.planDigest": "sha256:" + "f" * 64,
+    "spec.cause": "Headroom",
     "spec.from": "all-1g.10gb",
     "spec.to": "autoslicer-00000000",
     "spec.gpus": [{**_SPEC["gpus"][0], "to": None}, _SPEC["gpus"][1]],

@@ -57,6 +57,7 @@ RECONFIGURATION: dict[str, Any] = {
         "node": {"name": "gpu-07", "uid": "0e8e0f3c-7f0e-4f43-9f0c-1b1b1b1b1b1b"},
         "policy": "default",
         "planDigest": DIGEST,
+        "cause": "Demand",
         "from": "all-balanced",
         "to": "autoslicer-6b1f0c2a",
         "gpus": [

@@ -8,6 +8,7 @@ from hypothesis import assume, given, settings
 
 from autoslicer.api.validation import validate_policy
 from autoslicer.core import reading
+from autoslicer.core.causes import Cause
 from tests.api.objects import NODE, RECONFIGURATION
 from tests.api.strategies import policies
 from tests.api.test_validation import MINIMAL, problems
@@ -38,6 +39,9 @@ def test_the_core_reads_what_a_change_says() -> None:
     )
     assert [(gpu.index, gpu.changed) for gpu in row.gpus] == [(0, True), (1, False)]
     assert (row.serves, row.pending_deadline) == (("team-a/infer-3", "team-a/infer-4"), 60)
+    assert row.cause is Cause.DEMAND
+    headroom = {**RECONFIGURATION["spec"], "cause": "Headroom", "serves": []}
+    assert reading.change({**RECONFIGURATION, "spec": headroom}).cause is Cause.HEADROOM
     assert (row.status.phase, row.status.attempt, len(row.status.steps)) == ("Applied", 1, 1)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from autoslicer.core.causes import Cause
 from autoslicer.core.fields import Fields, root
 from autoslicer.core.phases import Phase
 from autoslicer.core.rows import ChangeStatus, Condition, GpuTarget, ReconfigurationRow, Step
@@ -37,6 +38,7 @@ def change(obj: object) -> ReconfigurationRow:
         pending_deadline=spec.fields("recovery").duration("pendingDeadlineSeconds", 1800),
         approved=spec.flag("approved"),
         status=_status(top.fields("status")),
+        cause=_cause(spec),
     )
 
 
@@ -57,6 +59,13 @@ def conditions(status: Fields) -> tuple[Condition, ...]:
         )
         for condition in status.each("conditions")
     )
+
+
+def _cause(spec: Fields) -> Cause:
+    cause = spec.text("cause", Cause.DEMAND)
+    if cause not in list(Cause):
+        raise ValueError(f"{spec.what}: {spec.at('cause')} {cause[:32]!r} is no cause of a change")
+    return Cause(cause)
 
 
 def _layout(gpu: Fields, key: str) -> Counts | None:
