@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
-from autoslicer.core import names
+from autoslicer.core import marks, names
 from autoslicer.core.actions import (
     Action,
     AddTaint,
@@ -76,12 +77,14 @@ def _write_status(world: World, action: WriteChangeStatus) -> None:
 def _add_taint(world: World, action: AddTaint) -> None:
     node = _node(world, action.node)
     taint = Taint(names.TAINT, action.value, "NoSchedule")
-    world.write(replace(node, taints=(*_foreign(node), taint)), expect=action.resource_version)
+    marked = _annotated(node, marks.setting(action.marks))
+    world.write(replace(marked, taints=(*_foreign(node), taint)), expect=action.resource_version)
 
 
 def _remove_taint(world: World, action: RemoveTaint) -> None:
     node = _node(world, action.node)
-    world.write(replace(node, taints=_foreign(node)), expect=action.resource_version)
+    unmarked = _annotated(node, marks.removing(action.marks))
+    world.write(replace(unmarked, taints=_foreign(node)), expect=action.resource_version)
 
 
 def _publish(world: World, action: Publish) -> None:
@@ -122,6 +125,12 @@ def _node(world: World, name: str) -> NodeRow:
 def _foreign(node: NodeRow) -> tuple[Taint, ...]:
     """The node's taints that are not ours."""
     return tuple(taint for taint in node.taints if taint.key != names.TAINT)
+
+
+def _annotated(node: NodeRow, annotations: Mapping[str, str | None]) -> NodeRow:
+    """The node with these annotations; None takes one away."""
+    found = {**node.annotations, **annotations}
+    return replace(node, annotations={key: value for key, value in found.items() if value is not None})
 
 
 def _timeless(conditions: tuple[Condition, ...]) -> list[Condition]:

@@ -10,7 +10,7 @@ from autoslicer.cluster import documents, paths
 from autoslicer.cluster.cache import Cache
 from autoslicer.cluster.client import Client, Object, RefusedError
 from autoslicer.cluster.events import Recorder
-from autoslicer.core import configs, names
+from autoslicer.core import configs, marks, names
 from autoslicer.core.actions import (
     Action,
     AddTaint,
@@ -81,9 +81,9 @@ class Writer:
                 await self._status(action)
             case AddTaint():
                 taint = {"key": names.TAINT, "value": action.value, "effect": "NoSchedule"}
-                await self._taints(action.node, action.resource_version, taint)
+                await self._taints(action, taint, marks.setting(action.marks))
             case RemoveTaint():
-                await self._taints(action.node, action.resource_version, None)
+                await self._taints(action, None, marks.removing(action.marks))
             case SetConfig():
                 await self._set_config(action)
             case Publish():
@@ -130,15 +130,23 @@ class Writer:
         path = f"{paths.one(paths.CHANGES, action.name)}/status"
         self._cache.changes.observe(await self._client.patch(path, body))
 
-    async def _taints(self, node: str, version: str, taint: Object | None) -> None:
-        """Write the whole list of taints, with ours replaced; refused unless the node is as it was seen."""
-        path = paths.one(paths.NODES, node)
+    async def _taints(
+        self, action: AddTaint | RemoveTaint, taint: Object | None, annotations: Mapping[str, str | None]
+    ) -> None:
+        """Write the whole list of taints, with ours replaced; refused unless the node is as it was seen.
+
+        Annotations are set in the same write; None takes one away.
+        """
+        path, version = paths.one(paths.NODES, action.node), action.resource_version
         present = await self._client.get(path)
         if present["metadata"]["resourceVersion"] != version:
-            raise RefusedError(409, f"node {node} has changed")
+            raise RefusedError(409, f"node {action.node} has changed")
         others = [found for found in present["spec"].get("taints") or [] if found.get("key") != names.TAINT]
         wanted = others if taint is None else [*others, taint]
-        body = {"metadata": {"resourceVersion": version}, "spec": {"taints": wanted or None}}
+        metadata: Object = {"resourceVersion": version}
+        if annotations:
+            metadata["annotations"] = dict(annotations)
+        body = {"metadata": metadata, "spec": {"taints": wanted or None}}
         self._cache.nodes.observe(await self._client.patch(path, body))
 
     async def _set_config(self, action: SetConfig) -> None:

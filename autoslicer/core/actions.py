@@ -37,19 +37,30 @@ class WriteChangeStatus:
 
 @dataclass(frozen=True, slots=True)
 class AddTaint:
-    """Add our taint with this value to the node; precondition: the node's resourceVersion."""
+    """Add our taint with this value to the node; precondition: the node's resourceVersion.
+
+    Attributes:
+        marks: annotations for autoscalers, set in the same write to "true" and noted as ours.
+    """
 
     node: str
     resource_version: str
     value: str
+    marks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class RemoveTaint:
-    """Remove our taint, whatever its value, and nothing else; precondition: the node's resourceVersion."""
+    """Remove our taint, whatever its value, where there is one; precondition: the node's resourceVersion.
+
+    Attributes:
+        marks: annotations for autoscalers that are ours and go in the same write, with the note that they
+            are; None where they stay.
+    """
 
     node: str
     resource_version: str
+    marks: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from autoslicer.core import fitting, names, planner, validation
+from autoslicer.core import fitting, marks, names, planner, validation
 from autoslicer.core.actions import Action, CreateChange, DeleteChange, RemoveTaint, Report
 from autoslicer.core.gates import Gates, rest
-from autoslicer.core.phases import Phase, live, number, phase
+from autoslicer.core.phases import Phase, live, number, phase, started
 from autoslicer.core.plan import Plan, Reshape, Verdict
 from autoslicer.core.policy import Mode, Policy
 from autoslicer.core.reasons import Reason
@@ -142,11 +142,13 @@ def _change(
 
 
 def _sweep(snapshot: Snapshot) -> Iterator[RemoveTaint]:
-    """Our taints that are of no live change: nobody else would ever lift them."""
+    """Our taints and marks that are of no live change: nobody else would ever take them away."""
     for name, node in sorted(snapshot.nodes.items()):
-        change = fitting.live_change(snapshot, name)
-        if any(taint.key == names.TAINT for taint in node.taints) and not (change and tainted(node, change)):
-            yield RemoveTaint(name, node.resource_version)
+        change, ours = fitting.live_change(snapshot, name), marks.ours(node)
+        orphan = ours is not None and not (change and started(change))
+        stray = any(taint.key == names.TAINT for taint in node.taints)
+        if orphan or (stray and not (change and tainted(node, change))):
+            yield RemoveTaint(name, node.resource_version, ours if orphan else None)
 
 
 def _forget(snapshot: Snapshot) -> Iterator[DeleteChange]:

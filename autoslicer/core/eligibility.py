@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from autoslicer.core import evidence, fitting, gpu_operator, idleness, layouts, names
+from autoslicer.core import evidence, fitting, gpu_operator, idleness, layouts, names, owners
 from autoslicer.core.configs import ALL_DISABLED
 from autoslicer.core.phases import Phase, phase
 from autoslicer.core.plan import Verdict
@@ -91,27 +91,11 @@ def _opted_out(snapshot: Snapshot, node: NodeRow, ignore_change: str) -> Verdict
 
 
 def _foreign(snapshot: Snapshot, node: NodeRow, ignore_change: str) -> Verdict | None:
-    drivers = sorted(
-        found.driver
-        for found in snapshot.resource_slices
-        if found.node in ("", node.name) and found.driver.endswith(names.GPU_DRA_DRIVERS)
-    )
-    if drivers:
-        message = f"the DRA driver {drivers[0]} publishes devices of the node"
-        return Verdict(node.name, Reason.ForeignOwner, message)
-    marks = sorted(
-        key for key in {**node.labels, **node.annotations} if key.startswith(names.FOREIGN_PREFIXES)
-    )
-    if marks:
-        return Verdict(node.name, Reason.ForeignOwner, f"the node carries {marks[0]}, another owner's mark")
-    ours, label = node.annotations.get(names.APPLIED_CONFIG), evidence.config(node)
-    if ours is not None and ours != label:
-        message = (
-            f"{names.MIG_CONFIG} is {label or 'absent'}, but autoslicer set {ours}: another hand was there. "
-            f"To take the node over: autoslicer adopt node/{node.name}"
-        )
-        return Verdict(node.name, Reason.ForeignOwner, message)
-    return None
+    return owners.foreign(snapshot, node)
+
+
+def _leaving(snapshot: Snapshot, node: NodeRow, ignore_change: str) -> Verdict | None:
+    return owners.leaving(node)
 
 
 def _closed(snapshot: Snapshot, node: NodeRow, ignore_change: str) -> Verdict | None:
@@ -178,6 +162,7 @@ def _shared(snapshot: Snapshot, node: NodeRow, ignore_change: str) -> Verdict | 
 _RULES: tuple[Callable[[Snapshot, NodeRow, str], Verdict | None], ...] = (
     _opted_out,
     _foreign,
+    _leaving,
     _closed,
     _in_change,
     _quarantined,

@@ -17,6 +17,8 @@ GPU_DEPLOY_PREFIX = "nvidia.com/gpu.deploy."
 DRIVER_UPGRADE_STATE = "nvidia.com/gpu-driver-upgrade-state"
 FOREIGN_PREFIXES = ("hami.io/", "nos.nebuly.com/")
 """labels and annotations of other owners of a node's MIG layout: HAMi and nos"""
+DRA_PLUGIN = "nvidia.com/dra-kubelet-plugin"
+"""the label by which nodes are chosen for NVIDIA's DRA driver, with the value "true" """
 GPU_DRA_DRIVERS = ".nvidia.com"
 """how the names of NVIDIA's DRA drivers end (`gpu.nvidia.com`, `compute-domain.nvidia.com`)"""
 PAUSED = "paused-for-mig-change"
@@ -27,10 +29,23 @@ GPU_RESOURCE = "nvidia.com/gpu"
 MIG_MANAGER_APP = "nvidia-mig-manager"
 """the value of the label `app` of mig-manager's pods"""
 
+# autoscalers of nodes: Karpenter (karpenter.sh) and the Cluster Autoscaler (cluster-autoscaler, FAQ)
+LEAVING_TAINTS = {
+    "karpenter.sh/disrupted": "Karpenter",
+    "karpenter.sh/disruption": "Karpenter",
+    "ToBeDeletedByClusterAutoscaler": "the Cluster Autoscaler",
+    "DeletionCandidateOfClusterAutoscaler": "the Cluster Autoscaler",
+}
+"""taints of nodes that are about to be deleted, and who sets them; Karpenter's had another name before v1"""
+DO_NOT_DISRUPT = ("cluster-autoscaler.kubernetes.io/scale-down-disabled", "karpenter.sh/do-not-disrupt")
+"""node annotations that keep these autoscalers from deleting the node, with the value "true" """
+
 # ours
 TAINT = f"{GROUP}/reshaping"
 APPLIED_CONFIG = f"{GROUP}/applied-config"
 """node annotation: the value of `nvidia.com/mig.config` that we set last"""
+MARKS = f"{GROUP}/marks"
+"""node annotation: which of `DO_NOT_DISRUPT` are ours, with commas between; others were there before"""
 IGNORE = f"{GROUP}/ignore"
 """annotation of a pod or node that opts out with the value "true" """
 PUBLISHED = f"{GROUP}/published"

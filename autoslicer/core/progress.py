@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from autoslicer.core import evidence, finishing, names, publishing, validation
+from autoslicer.core import evidence, finishing, marks, names, publishing, validation
 from autoslicer.core.actions import Action, AddTaint, SetConfig, WakeAt
 from autoslicer.core.phases import BEFORE_LABEL, FINAL, Phase, phase
 from autoslicer.core.plan import Verdict
@@ -150,7 +150,7 @@ def _validated(
     if tainted(node, change):
         allowed = DRAIN_SECONDS + timing.idle_confirm
         return enter(change, Phase.TAINTED, now, allowed, f"{names.TAINT} keeps pods away"), ()
-    taint = AddTaint(node.name, node.resource_version, taint_value(change))
+    taint = AddTaint(node.name, node.resource_version, taint_value(change), marks.to_set(node))
     ahead = publishing.outstanding(change, seen.snapshot, now, touchable=seen.touchable)
     return change.status, (taint, *ahead, WakeAt(deadline(change)))
 

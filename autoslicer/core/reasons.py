@@ -34,6 +34,7 @@ class Reason(StrEnum):
     PolicyConflict = "PolicyConflict"
     ObjectiveConflict = "ObjectiveConflict"
     ForeignOwner = "ForeignOwner"
+    NodeLeaving = "NodeLeaving"
     Cordoned = "Cordoned"
     NotReady = "NotReady"
     ChangeInProgress = "ChangeInProgress"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from autoslicer.core import names
+from autoslicer.core import marks, names
 from autoslicer.core.actions import Action, RemoveTaint, Report
 from autoslicer.core.phases import Phase, number
 from autoslicer.core.plan import Verdict
@@ -31,6 +31,13 @@ def lift(node: NodeRow | None) -> tuple[Action, ...]:
     if node is None or all(taint.key != names.TAINT for taint in node.taints):
         return ()
     return (RemoveTaint(node.name, node.resource_version),)
+
+
+def release(node: NodeRow | None) -> tuple[Action, ...]:
+    """The removal of our taint and of our marks for autoscalers, where the node has any of them."""
+    if node is None or (ours := marks.ours(node)) is None:
+        return lift(node)
+    return (RemoveTaint(node.name, node.resource_version, ours),)
 
 
 def deadline(change: ReconfigurationRow) -> float:
@@ -61,14 +68,14 @@ def end(
     *,
     good: bool = False,
 ) -> Result:
-    """The final status, the taint lifted, and one event on the change."""
+    """The final status, the node free of our taint and marks, and one event on the change."""
     ended = with_condition(
         change.status, SUCCEEDED, "True" if good else "False", verdict.reason, verdict.message, now
     )
     ended = replace(
         ended, phase=final, deadline=None, steps=(*ended.steps, Step(final, now, verdict.message))
     )
-    return ended, (*lift(node), event(change, "Normal" if good else "Warning", verdict))
+    return ended, (*release(node), event(change, "Normal" if good else "Warning", verdict))
 
 
 def event(change: ReconfigurationRow, kind: str, verdict: Verdict) -> Report:

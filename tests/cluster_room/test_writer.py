@@ -16,7 +16,7 @@ from autoslicer.cluster.client import Client, Object, RefusedError
 from autoslicer.cluster.connection import connect
 from autoslicer.cluster.events import Recorder
 from autoslicer.cluster.writer import CONFIG_MAP_LIMIT, PublishError, UntouchableError, Writer
-from autoslicer.core import configs, reading
+from autoslicer.core import configs, marks, names, reading
 from autoslicer.core.actions import (
     Action,
     AddTaint,
@@ -98,6 +98,24 @@ async def test_the_taint_is_added_and_removed_alone(
     assert after["spec"] == before["spec"]
     assert after["metadata"]["labels"] == before["metadata"]["labels"]
     assert after["metadata"]["annotations"] == before["metadata"]["annotations"]
+
+
+async def test_marks_for_autoscalers_come_and_go_with_the_taint(
+    cluster: Cluster, writer: Writer, cache: Cache, version: str
+) -> None:
+    """In the same write; the one that was there before stays, and no annotation of others is touched."""
+    down, disrupt = names.DO_NOT_DISRUPT
+    there = cluster.api.patch(NODE, {"metadata": {"annotations": {down: "false"}}})
+    before = there["metadata"]["annotations"]
+    await _do(writer, AddTaint("gpu-a", there["metadata"]["resourceVersion"], "1", (disrupt,)))
+    tainted = cluster.node("gpu-a")
+    assert TAINT in tainted["spec"]["taints"]
+    assert tainted["metadata"]["annotations"] == {**before, disrupt: "true", names.MARKS: disrupt}
+    row = cache.nodes.rows["gpu-a"]
+    await _do(writer, RemoveTaint("gpu-a", row.resource_version, marks.ours(row)))
+    after = cluster.node("gpu-a")
+    assert TAINT not in after["spec"]["taints"]
+    assert after["metadata"]["annotations"] == before
 
 
 async def test_the_last_taint_goes_too(cluster: Cluster, writer: Writer, cache: Cache, version: str) -> None:

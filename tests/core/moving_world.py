@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from autoslicer.core import names, reading
+from autoslicer.core import marks, names, reading
 from autoslicer.core.actions import Action, AddTaint, Publish, RemoveTaint, SetConfig, TouchPod
 from autoslicer.core.phases import Phase
 from autoslicer.core.rows import ConfigMapRow, MigNodeRow, NodeRow, PodRow, ReconfigurationRow, Taint
@@ -53,6 +53,12 @@ class World:
         return [taint.value for taint in taints if taint.key == names.TAINT]
 
     @property
+    def marks(self) -> set[str]:
+        """The marks that keep autoscalers away, and the note of those that are ours."""
+        annotations = {} if self.node is None else self.node.annotations
+        return annotations.keys() & {*names.DO_NOT_DISRUPT, names.MARKS}
+
+    @property
     def busy(self) -> bool:
         """A pod is on the node."""
         return any(row.node == NODE for key, row in self.pods.items() if key != MIG_MANAGER)
@@ -67,7 +73,14 @@ class World:
 
     def annotated(self, config: str) -> World:
         """With our annotation."""
-        return self.with_node(annotations={names.APPLIED_CONFIG: config} if config else {})
+        return self.noted({names.APPLIED_CONFIG: config or None})
+
+    def noted(self, annotations: Mapping[str, str | None]) -> World:
+        """With these annotations of the node; None takes one away."""
+        if self.node is None:
+            return self
+        found = {**self.node.annotations, **annotations}
+        return self.with_node(annotations={key: value for key, value in found.items() if value is not None})
 
     def tainted(self, value: str) -> World:
         """With our taint, or without it."""
@@ -98,9 +111,9 @@ class World:
         """After the action was carried out."""
         match action:
             case AddTaint():
-                return self.tainted(action.value)
+                return self.tainted(action.value).noted(marks.setting(action.marks))
             case RemoveTaint():
-                return self.tainted("")
+                return self.tainted("").noted(marks.removing(action.marks))
             case Publish() if self.config_map is not None:
                 held = {**action.configs, **(self.config_map.configs or {})}
                 return replace(self, config_map=replace(self.config_map, configs=held))

@@ -211,6 +211,21 @@ def test_a_taint_of_no_live_change_is_swept() -> None:
     assert only(decided(machine("a")[0].taint("example.com/other")), RemoveTaint) == []
 
 
+def test_marks_of_no_started_change_are_swept() -> None:
+    """With the taint or alone, and only those that the node notes as ours."""
+    down, disrupt = names.DO_NOT_DISRUPT
+    left = machine("a")[0].annotations({down: "true", disrupt: "true", names.MARKS: disrupt})
+    sweep = [RemoveTaint("a", "1", (disrupt,))]
+    assert only(decided(left), RemoveTaint) == sweep
+    assert only(decided(left.taint(names.TAINT, value="1")), RemoveTaint) == sweep
+    assert only(decided(left, ended("a", 1, "Done", NOON)), RemoveTaint) == sweep
+    assert only(decided(left, waiting("a")), RemoveTaint) == sweep
+    for phase in ("Validated", "Tainted", "Labelled", "Verified", "RollingBack"):
+        assert only(decided(left, change("a", [SEVEN], [ONES], phase=phase)), RemoveTaint) == []
+    others = machine("a")[0].annotations({down: "true", disrupt: "true"})
+    assert only(decided(others), RemoveTaint) == []
+
+
 def test_the_newest_five_ended_changes_of_a_node_are_kept() -> None:
     """By number, whatever their names' order; live ones are not counted and never deleted."""
     past = [ended("a", number, "Done", NOON - number) for number in range(6, 13)]

@@ -49,6 +49,11 @@ REFUSED: list[tuple[Reason, Node, list[Builder]]] = [
     (Reason.ForeignOwner, IDLE.annotations({"hami.io/node-handshake": "x"}), []),
     (Reason.ForeignOwner, IDLE.labels({"nos.nebuly.com/gpu-partitioning": "mig"}), []),
     (Reason.ForeignOwner, IDLE.annotations({"autoslicer.dev/applied-config": "autoslicer-aaaaaaaaaaaa"}), []),
+    (Reason.ForeignOwner, IDLE.labels({"nvidia.com/dra-kubelet-plugin": "true"}), []),
+    (Reason.NodeLeaving, IDLE.taint("karpenter.sh/disrupted"), []),
+    (Reason.NodeLeaving, IDLE.taint("karpenter.sh/disruption", value="disrupting"), []),
+    (Reason.NodeLeaving, IDLE.taint("ToBeDeletedByClusterAutoscaler", value="1795176000"), []),
+    (Reason.NodeLeaving, IDLE.taint("DeletionCandidateOfClusterAutoscaler", "PreferNoSchedule"), []),
     (Reason.Cordoned, IDLE.cordoned(), []),
     (Reason.NotReady, IDLE.not_ready(), []),
     (Reason.NotReady, IDLE.deleting(), []),
@@ -98,6 +103,9 @@ def test_each_refusal(reason: Reason, made: Node, others: list[Builder]) -> None
 TWINS: list[tuple[Node, list[Builder]]] = [
     (IDLE, []),
     (IDLE.annotations({"autoslicer.dev/ignore": "false"}), []),
+    (IDLE.labels({"nvidia.com/dra-kubelet-plugin": "false"}), []),
+    (IDLE.taint("karpenter.sh/unregistered", "PreferNoSchedule"), []),
+    (IDLE.annotations({"karpenter.sh/do-not-disrupt": "true"}), []),  # keeps it, and says nothing of its GPUs
     (IDLE, [resource_slice("b")]),
     (IDLE, [resource_slice("a", "nic.example.com")]),
     (IDLE.annotations({"autoslicer.dev/applied-config": "all-7g.80gb"}), []),

@@ -236,7 +236,7 @@ class AnyOrder(RuleBasedStateMachine):
         if new is Phase.DRAINED is not here:
             assert self.idle[-1] - self.idle[0] >= TIMING.idle_confirm
         if new in FINAL:
-            ended(status, actions, tainted=same_node and bool(self.world.taints))
+            ended(status, actions, tainted=same_node and bool(self.world.taints or self.world.marks))
         for action in actions:
             if isinstance(action, SetConfig):
                 (self.may_go_back if here is Phase.ROLLING_BACK else self.may_label)(action, seen)
@@ -294,7 +294,7 @@ class AnyOrder(RuleBasedStateMachine):
             assert not live(self.change), f"it stays {phase(self.change)} for ever"
             assert self.now - start[3] <= LONGEST
             same_node = self.world.node is not None and self.world.node.uid == self.change.node_uid
-            assert not (done and same_node and self.world.taints)
+            assert not (done and same_node and (self.world.taints or self.world.marks))
 
     def turn(self, done: int) -> None:
         """One turn in a world that stands still but for these actions; then the next thing is due."""
@@ -318,7 +318,7 @@ def stored(change: ReconfigurationRow) -> ReconfigurationRow:
 
 
 def ended(status: ChangeStatus, actions: tuple[Action, ...], *, tainted: bool) -> None:
-    """Every end lifts the taint, tells the outcome once, and leaves no deadline."""
+    """Every end lifts the taint with its marks, tells the outcome once, and leaves no deadline."""
     found = condition(status, "Succeeded")
     assert found is not None
     assert found.status in ("True", "False")

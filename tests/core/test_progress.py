@@ -166,14 +166,14 @@ def test_the_taint_comes_first_and_the_config_is_published_meanwhile() -> None:
     status, actions = stage(Phase.VALIDATED).look()
     assert status == stage(Phase.VALIDATED).change.status
     assert [type(action) for action in acts(actions)] == [AddTaint, Publish, TouchPod]
-    assert actions[0] == AddTaint(NODE, "1", "1")
+    assert actions[0] == AddTaint(NODE, "1", "1", names.DO_NOT_DISRUPT)
     assert wakes(actions) == [DEADLINE]
 
 
 def test_the_taint_of_another_change_is_none() -> None:
     """Only the taint with this change's number counts."""
     here = stage(Phase.VALIDATED).vary("node", lambda node: taint(node, "2"))
-    assert acts(here.look()[1])[0] == AddTaint(NODE, "1", "1")
+    assert acts(here.look()[1])[0] == AddTaint(NODE, "1", "1", names.DO_NOT_DISRUPT)
 
 
 @pytest.mark.parametrize(

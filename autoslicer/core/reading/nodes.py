@@ -6,7 +6,7 @@ from autoslicer.core import names, quantity
 from autoslicer.core.fields import Fields, root
 from autoslicer.core.rows import NodeRow, Resources, Taint
 
-_READ_ANNOTATIONS = (f"{names.GROUP}/", *names.FOREIGN_PREFIXES)
+_READ_ANNOTATIONS = (f"{names.GROUP}/", *names.FOREIGN_PREFIXES, *names.DO_NOT_DISRUPT)
 
 
 def node(obj: object) -> NodeRow:
