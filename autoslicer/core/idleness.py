@@ -44,8 +44,14 @@ def believed(snapshot: Snapshot, node: str, now: float) -> MigNodeRow | None:
     mignode = snapshot.mignodes.get(node)
     if mignode is None or not mignode.gpus:
         return None
-    stale = now - mignode.observed > STALE_SECONDS
-    return None if stale and any(asks_gpu(pod) for pod in snapshot.tenants.get(node, ())) else mignode
+    if stale(mignode, now) and any(asks_gpu(pod) for pod in snapshot.tenants.get(node, ())):
+        return None
+    return mignode
+
+
+def stale(mignode: MigNodeRow, now: float) -> bool:
+    """The agent looked too long ago to tell of pods that run now."""
+    return now - mignode.observed > STALE_SECONDS
 
 
 def in_use(snapshot: Snapshot, node: str, now: float) -> InUse:

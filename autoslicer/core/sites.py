@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -75,9 +75,9 @@ def sites(
     known: Mapping[str, Site] = {}
     if before.common == common:
         common, known = before.common, before.by_name
+    ordered = sorted(snapshot.nodes)
     found: dict[str, Site] = {}
-    for name in sorted(snapshot.nodes):
-        seen = _seen(snapshot, name, now)
+    for name, seen in zip(ordered, _seen(snapshot, ordered, now), strict=True):
         site = known.get(name)
         found[name] = (
             site
@@ -107,17 +107,23 @@ def _same(one: Site, other: Site) -> bool:
     return one is other
 
 
-def _seen(snapshot: Snapshot, name: str, now: float) -> tuple[object, ...]:
-    """Everything of the snapshot that concerns this node and not all of them."""
-    change = fitting.live_change(snapshot, name) if name in snapshot.history else None
-    return (
-        snapshot.nodes[name],
-        snapshot.tenants.get(name, ()),
-        snapshot.mignodes.get(name),
-        idleness.believed(snapshot, name, now) is None,
-        snapshot.history.get(name, ()),
-        None if change is None else fitting.promised(snapshot, change),
-        snapshot.obscured.get(name),
+def _seen(snapshot: Snapshot, nodes: Sequence[str], now: float) -> Iterable[tuple[object, ...]]:
+    """Everything of the snapshot that concerns each node and not all of them; column by column, for speed."""
+    agents = list(map(snapshot.mignodes.get, nodes))
+    changing = {
+        name: fitting.promised(snapshot, change)
+        for name in snapshot.history
+        if (change := fitting.live_change(snapshot, name)) is not None
+    }
+    return zip(
+        map(snapshot.nodes.get, nodes),
+        map(snapshot.tenants.get, nodes),
+        agents,
+        [agent is not None and idleness.stale(agent, now) for agent in agents],
+        map(snapshot.history.get, nodes),
+        map(changing.get, nodes),
+        map(snapshot.obscured.get, nodes),
+        strict=True,
     )
 
 
