@@ -10,6 +10,7 @@ from dataclasses import replace
 from statistics import median
 
 from autoslicer.core.actions import Action, CreateChange
+from autoslicer.core.budgets import Budget
 from autoslicer.core.fitting import slices
 from autoslicer.core.phases import Phase, live, phase
 from autoslicer.core.plan import Plan, summary
@@ -36,7 +37,7 @@ POLICY = replace(
     uid="policy-demo",
     mode=Mode.AUTO,
     pending_seconds=1,
-    budgets=("100%",),
+    budgets=(Budget("100%"),),
     cooldown_seconds=600,
 )
 NEXT = (

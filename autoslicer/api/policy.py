@@ -10,9 +10,11 @@ from autoslicer.api.conditions import Conditions
 from autoslicer.api.model import Model, Rule
 from autoslicer.api.values import (
     ATOMIC,
+    Causes,
     Count,
     Deadline,
     Digest,
+    Duration,
     LabelKey,
     LabelValue,
     Metadata,
@@ -20,6 +22,7 @@ from autoslicer.api.values import (
     NodeCount,
     ObjectName,
     Profiles,
+    Schedule,
     Seconds,
     Timestamp,
     Word,
@@ -148,9 +151,33 @@ class Objective(Model):
 class Budget(Model):
     """A limit on the nodes that are being changed at once."""
 
+    rules: ClassVar = (
+        Rule(
+            "has(self.schedule) == has(self.duration)",
+            "schedule and duration must be given together, or neither of them",
+            lambda budget: (budget.schedule is None) == (budget.duration is None),
+            ".schedule",
+        ),
+    )
+
     nodes: NodeCount = Field(
         description="How many governed nodes may be in a change at once: a number, or a percentage that is "
         "rounded up; 0 lets none start."
+    )
+    schedule: Schedule | None = Field(
+        None,
+        description="When the limit begins to count, as a cron schedule in UTC: minute, hour, day of month, "
+        "month and day of week, or a word such as @daily. Without it the limit always counts.",
+    )
+    duration: Duration | None = Field(
+        None,
+        description="How long the limit counts each time that the schedule comes up: hours and minutes, such "
+        "as 8h, 90m or 1h30m.",
+    )
+    reasons: Causes | None = Field(
+        None,
+        description="The causes of the changes that are held back; none named: all. Changes of every cause "
+        "use the budget up.",
     )
 
 
@@ -158,7 +185,7 @@ class Disruption(Model):
     """How much may be disturbed, and for what gain."""
 
     budgets: Annotated[list[Budget], Field(min_length=1, max_length=16, json_schema_extra=ATOMIC)] = Field(
-        [Budget(nodes="10%")], description="Limits; the strictest one counts."
+        [Budget(nodes="10%")], description="Limits; of those that count now the strictest decides."
     )
     cooldown_seconds: Seconds = Field(600, description="How long a node rests after a change that is Done.")
     min_benefit: Annotated[int, Field(ge=1, le=1000)] = Field(

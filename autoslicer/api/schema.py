@@ -43,7 +43,7 @@ def _node(raw: Schema, definitions: dict[str, Schema], path: str) -> Schema:
         raise TypeError(
             f"{path} cannot be said in a structural schema: {', '.join(unknown) or 'it has no one type'}"
         )
-    schema = {key: raw[key] for key in _KEPT if key in raw and not (key == "default" and raw[key] is None)}
+    schema = {key: _said(raw[key]) for key in _KEPT if raw.get(key) is not None}
     if "const" in raw:
         schema["enum"] = [raw["const"]]
     if "items" in raw:
@@ -59,6 +59,13 @@ def _node(raw: Schema, definitions: dict[str, Schema], path: str) -> Schema:
             {key: rule[key] for key in ("rule", "message", "fieldPath") if key in rule} for rule in rules
         ]
     return schema
+
+
+def _said(value: Any) -> Any:
+    """Return a default without its nulls: what is null in a model is absent from an object."""
+    if isinstance(value, dict):
+        return {key: _said(child) for key, child in value.items() if child is not None}
+    return [_said(child) for child in value] if isinstance(value, list) else value
 
 
 def _resolved(raw: Schema, definitions: dict[str, Schema], path: str) -> Schema:

@@ -77,9 +77,8 @@ def decide(
         *_told(snapshot, plan, withheld),
         *standings(snapshot, policies, plan, outcome.demand, outcome.conflicts, now),
     )
-    wakes = [
-        at for at in (outcome.wake, *_rests(snapshot, governed, policies)) if at is not None and at > now
-    ]
+    ahead = (outcome.wake, *gates.wakes, *_rests(snapshot, governed, policies))
+    wakes = [at for at in ahead if at is not None and at > now]
     return Decision(plan, actions, holds, withheld, outcome.demand, min(wakes, default=None)), prepared
 
 

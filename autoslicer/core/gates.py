@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 
-from autoslicer.core import eligibility
+from autoslicer.core import budgets, eligibility
+from autoslicer.core.causes import Cause
 from autoslicer.core.phases import Phase, live, phase, reached, started
 from autoslicer.core.plan import Verdict
 from autoslicer.core.policy import Policy
@@ -22,20 +23,19 @@ RETRY_SECONDS = 30.0
 cancelled as well: a plan that keeps failing its validation causes no stream of changes"""
 
 
-def limit(policy: Policy, governed: int) -> int:
-    """How many of the policy's nodes may be in a change at once; percentages of those it governs round up."""
-    allowed = governed
-    for budget in policy.budgets:
-        number = -(-governed * int(budget[:-1]) // 100) if budget.endswith("%") else int(budget)
-        allowed = min(allowed, number)
-    return allowed
-
-
 @dataclass(slots=True)
 class Gates:
     """The gates of one cycle.
 
     Each change that passes uses up budget, so they are asked in the order of carrying out.
+
+    Attributes:
+        snapshot: the cluster.
+        policies: by name.
+        governed: how many nodes each policy governs.
+        now: seconds since the epoch.
+        running: how many nodes are in a change or may begin one, by policy.
+        wakes: when what was refused may pass by the time alone (seconds since the epoch).
     """
 
     snapshot: Snapshot
@@ -43,6 +43,7 @@ class Gates:
     governed: Mapping[str, int]
     now: float
     running: dict[str, int] = field(default_factory=dict)
+    wakes: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         for change in self.snapshot.changes.values():
@@ -61,7 +62,7 @@ class Gates:
             return Verdict(node, Reason.Suspended, f"policy {policy_name} is suspended")
         return None
 
-    def pass_through(self, node: str, policy_name: str) -> Verdict | None:
+    def pass_through(self, node: str, policy_name: str, cause: Cause = Cause.DEMAND) -> Verdict | None:
         """Why a change of this node may not start now.
 
         None when it may, and then its share of the budget is taken.
@@ -71,12 +72,17 @@ class Gates:
         policy = self.policies[policy_name]
         if (broken := eligibility.apply_path(self.snapshot, node, policy)) is not None:
             return broken
-        allowed, running = limit(policy, self.governed.get(policy_name, 0)), self.running.get(policy_name, 0)
-        if running >= allowed:
+        allowed = budgets.limit(policy.budgets, self.governed.get(policy_name, 0), self.now, cause)
+        if (running := self.running.get(policy_name, 0)) >= allowed:
+            self._wake(budgets.turn(policy.budgets, self.now))
             message = f"policy {policy_name} allows {allowed} nodes in a change; {running} are"
             return Verdict(node, Reason.BudgetExhausted, message)
         self.running[policy_name] = running + 1
         return None
+
+    def _wake(self, at: float | None) -> None:
+        if at is not None:
+            self.wakes.append(at)
 
 
 def rest(snapshot: Snapshot, node: str, policy: Policy) -> float | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from autoslicer.core import names
+from autoslicer.core.budgets import Budget
 from autoslicer.core.plan import Verdict
 from autoslicer.core.reasons import Reason
 from autoslicer.core.rows import Condition, NodeRow, Requirement
@@ -66,7 +67,7 @@ class Policy:
         batch_idle_seconds: plan when no new demand came for so long.
         batch_max_seconds: plan at the latest so long after the first new demand.
         objective: what of several plans is the better one; policies that can serve a common pod must agree.
-        budgets: "3" or "10%" of the governed nodes (rounded up); the strictest counts; empty means no limit.
+        budgets: limits on the nodes that are in a change at once; empty means no limit.
         cooldown_seconds: a node rests so long after Done.
         min_benefit: pods served per reshaped node, at least.
         pending_deadline_seconds: the deadline of Applied, and again of Verified.
@@ -87,7 +88,7 @@ class Policy:
     batch_idle_seconds: float = 10
     batch_max_seconds: float = 60
     objective: Objective = Objective()
-    budgets: tuple[str, ...] = ("10%",)
+    budgets: tuple[Budget, ...] = (Budget("10%"),)
     cooldown_seconds: float = 600
     min_benefit: int = 1
     pending_deadline_seconds: float = 1800

@@ -33,7 +33,7 @@ class Sample:
 
     def of_length(self, length: int) -> str:
         """Return a string of the length that matches the pattern, but for a pattern that limits it."""
-        return self.stem + self.filler * (length - len(self.stem))
+        return (self.stem + self.filler * length)[: max(length, len(self.stem))]
 
 
 SAMPLES = {
@@ -45,6 +45,8 @@ SAMPLES = {
     values.CONFIG: Sample("all-1g.10gb+me", ""),
     values.POD: Sample("infer-3", "a" * 63 + "/"),
     values.NODE_COUNT: Sample("101%", "", "9"),
+    values.SCHEDULE: Sample("61 * * * *", "00 0 * * 0", ",0"),
+    values.DURATION: Sample("1d", "9999h9999m0s"),
     values.DIGEST: Sample("md5:0", "sha256:"),
     values.PCI_DEVICE: Sample("233010DE", "0x"),
     values.GPU_UUID: Sample("5c8e", "GPU-"),
@@ -107,6 +109,8 @@ def _numbered(constraint: Constraint, item: Any, number: int) -> Any:
         return {**item, "type": f"{item['type']}{number}"}
     if keys == ["name"]:
         return {**item, "name": f"1g.{number + 1}gb"}
+    if words := node_at(constraint)["items"].get("enum"):
+        return words[number % len(words)]
     if isinstance(item, str):
         return f"5g.{number + 1}gb" if "gb" in item else f"{item}{number}"
     return item
@@ -158,6 +162,13 @@ CEL_EXAMPLES = dict(
             {"batchIdleSeconds": 61},
             {"batchIdleSeconds": 60},
             ".batchMaxSeconds",
+        ),
+        _cel(
+            "spec.disruption.budgets.[]",
+            "schedule and duration must be given together, or neither of them",
+            {"nodes": "0", "duration": "8h"},
+            {"nodes": "0"},
+            ".schedule",
         ),
         _cel(
             "",

@@ -37,7 +37,14 @@ POLICY: dict[str, Any] = {
         },
         "trigger": {"pendingSeconds": 0, "batchIdleSeconds": 0, "batchMaxSeconds": YEAR_SECONDS},
         "objective": {"weight": "Slices", "starvationSeconds": 0},
-        "disruption": {"budgets": [{"nodes": "50%"}, {"nodes": "3"}], "cooldownSeconds": 0, "minBenefit": 2},
+        "disruption": {
+            "budgets": [
+                {"nodes": "0", "schedule": "0 8 * * mon-fri", "duration": "10h", "reasons": ["Demand"]},
+                {"nodes": "3"},
+            ],
+            "cooldownSeconds": 0,
+            "minBenefit": 2,
+        },
         "recovery": {"pendingDeadlineSeconds": 60},
     },
     "status": {

@@ -16,7 +16,7 @@ from tests.api.test_validation import MINIMAL, problems
 
 def test_the_core_fills_in_the_same_defaults() -> None:
     """The core reads a minimal policy as it reads the same one with the API's defaults written out."""
-    spec = validate_policy(MINIMAL).spec.model_dump(mode="json", by_alias=True)
+    spec = validate_policy(MINIMAL).spec.model_dump(mode="json", by_alias=True, exclude_none=True)
     assert reading.policy(MINIMAL) == reading.policy({**MINIMAL, "spec": spec})
 
 

@@ -49,7 +49,7 @@ def problems(raw: object) -> list[str]:
 
 def test_a_minimal_policy_gets_the_documented_defaults() -> None:
     """A policy that says no more than its nodes recommends, carefully."""
-    spec = validate_policy(MINIMAL).spec.model_dump(mode="json", by_alias=True)
+    spec = validate_policy(MINIMAL).spec.model_dump(mode="json", by_alias=True, exclude_none=True)
     assert spec == {
         "nodeSelector": {"matchLabels": {"nvidia.com/mig.capable": "true"}, "matchExpressions": []},
         **DEFAULTS,
@@ -59,7 +59,7 @@ def test_a_minimal_policy_gets_the_documented_defaults() -> None:
 def test_a_full_policy_comes_back_as_it_is() -> None:
     """Nothing that the user says is changed, and the status is not looked at."""
     policy = validate_policy({**POLICY, "status": "nonsense"})
-    assert policy.spec.model_dump(mode="json", by_alias=True) == POLICY["spec"]
+    assert policy.spec.model_dump(mode="json", by_alias=True, exclude_none=True) == POLICY["spec"]
     assert policy.status is None
 
 
@@ -103,6 +103,28 @@ def test_a_sentence_names_the_object_and_the_field(constraint: Constraint) -> No
             "101%",
             'disruption.budgets[0].nodes must be a number of nodes ("3") or a percentage of the governed '
             'ones ("10%"), not "101%"',
+        ),
+        (
+            ("disruption", "budgets", "[]"),
+            {"nodes": "0", "schedule": "@daily"},
+            "disruption.budgets[0]: schedule and duration must be given together, or neither of them",
+        ),
+        (
+            ("disruption", "budgets", "[]", "schedule"),
+            "0 25 * * *",
+            "disruption.budgets[0].schedule must be a cron schedule (minute, hour, day of month, month, day "
+            'of week), such as 0 22 * * mon-fri or @daily, not "0 25 * * *"',
+        ),
+        (
+            ("disruption", "budgets", "[]", "schedule"),
+            "0 0 30 2 *",
+            "disruption.budgets[0].schedule: '0 0 30 2 *' is no cron schedule (bad day-of-month); it should "
+            'read like "0 22 * * mon-fri" (minute, hour, day of month, month, day of week) or @daily',
+        ),
+        (
+            ("disruption", "budgets", "[]", "duration"),
+            "1d",
+            'disruption.budgets[0].duration must be hours and minutes, such as 8h, 90m or 1h30m, not "1d"',
         ),
         (
             ("layouts", "allowedProfiles", "[]"),

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from autoslicer.core import configs, gates
+from autoslicer.core import budgets, configs
+from autoslicer.core.causes import Cause
 from autoslicer.core.gates import Gates, rest
 from autoslicer.core.policy import BUILT_IN
 from autoslicer.core.reasons import Reason
@@ -42,41 +41,6 @@ def reason(asked: Gates, name: str = "a", policy_name: str = "default") -> Reaso
 # budgets
 
 
-@pytest.mark.parametrize(
-    ("budgets", "governed", "allowed"),
-    [
-        ((), 7, 7),
-        (("0",), 7, 0),
-        (("0%",), 7, 0),
-        (("3",), 7, 3),
-        (("9",), 7, 7),
-        (("10%",), 1, 1),
-        (("10%",), 10, 1),
-        (("10%",), 11, 2),
-        (("50%",), 3, 2),
-        (("100%",), 7, 7),
-        (("3", "50%", "2"), 7, 2),
-        (("3", "10%"), 7, 1),
-        (("10%",), 0, 0),
-    ],
-)
-def test_the_strictest_budget_counts_and_percentages_round_up(
-    budgets: tuple[str, ...], governed: int, allowed: int
-) -> None:
-    """Of the nodes that the policy governs; no budget allows more than these."""
-    made = policy().set("spec.disruption.budgets", [{"nodes": budget} for budget in budgets])
-    found = snapshot(made).policies["default"]
-    assert gates.limit(found, governed) == allowed
-
-
-@given(st.integers(0, 100), st.integers(0, 5000))
-def test_a_percentage_is_the_least_number_that_is_no_less(percent: int, governed: int) -> None:
-    """Whatever the numbers."""
-    made = policy().set("spec.disruption.budgets", [{"nodes": f"{percent}%"}])
-    allowed = gates.limit(snapshot(made).policies["default"], governed)
-    assert (allowed - 1) * 100 < governed * percent <= allowed * 100
-
-
 def test_changes_that_run_and_those_that_pass_use_up_the_budget() -> None:
     """Those that wait do not until they pass; those of other policies never do."""
     half = policy().set("spec.disruption.budgets", [{"nodes": "50%"}])
@@ -96,6 +60,27 @@ def test_a_closed_budget_lets_nothing_pass() -> None:
     found = gate(policy().set("spec.disruption.budgets", [{"nodes": "0"}])).pass_through("a", "default")
     assert found is not None
     assert found.message == "policy default allows 0 nodes in a change; 0 are"
+
+
+def test_a_budget_that_only_counts_at_times_is_asked_again_when_it_may_change() -> None:
+    """At the end of its window; where nothing was refused nobody has to wake."""
+    closed = {"nodes": "0", "schedule": "0 11 * * *", "duration": "2h"}
+    rules = policy().set("spec.disruption.budgets", [{"nodes": "100%"}, closed])
+    asked = gate(rules)
+    assert (reason(asked), asked.wakes) == (Reason.BudgetExhausted, [NOON + 3600])
+    later = gate(rules, now=NOON + 3600)
+    assert (reason(later), later.wakes) == (None, [])
+
+
+def test_a_budget_holds_back_only_the_causes_that_it_names() -> None:
+    """And others use it up all the same."""
+    rules = policy().set("spec.disruption.budgets", [{"nodes": "1", "reasons": ["Headroom"]}])
+    asked = gate(rules)
+    assert asked.pass_through("a", "default", Cause.DEMAND) is None
+    held = asked.pass_through("b", "default", Cause.HEADROOM)
+    assert held is not None
+    assert held.reason is Reason.BudgetExhausted
+    assert asked.pass_through("b", "default", Cause.DEMAND) is None
 
 
 # suspension, and policies that went
@@ -191,6 +176,6 @@ def test_an_end_without_its_step_asks_for_no_rest() -> None:
 
 def test_the_built_in_policy_holds_nothing_back() -> None:
     """A plan without any policy is carried out by nobody."""
-    assert gates.limit(BUILT_IN, 12) == 12
+    assert budgets.limit(BUILT_IN.budgets, 12, NOON, Cause.DEMAND) == 12
     found = snapshot(ended("a", 1, "Done", NOON))
     assert rest(found, "a", BUILT_IN) == NOON

@@ -7,6 +7,8 @@ import copy
 import pytest
 
 from autoslicer.core import configs, reading
+from autoslicer.core.budgets import Budget
+from autoslicer.core.causes import Cause
 from autoslicer.core.policy import Mode, Objective, Weight
 from autoslicer.core.rows import GpuTarget, Requirement
 from tests.build import NOON, change, config_map, mig_manager, mignode, node, pod, policy, resource_slice
@@ -27,7 +29,7 @@ def test_a_policy_gets_the_api_servers_defaults() -> None:
         Mode.RECOMMEND,
         False,
         1,
-        ("10%",),
+        (Budget("10%"),),
     )
     assert (found.pending_seconds, found.batch_idle_seconds, found.batch_max_seconds) == (30, 10, 60)
     assert (found.cooldown_seconds, found.pending_deadline_seconds) == (600, 1800)
@@ -56,7 +58,14 @@ def test_a_policys_fields_are_read() -> None:
         5,
     )
     assert found.objective == Objective(Weight.SLICES, 0)
-    assert (found.mode, found.uid, found.budgets) == (Mode.AUTO, "policy-default", ("100%",))
+    assert (found.mode, found.uid, found.budgets) == (Mode.AUTO, "policy-default", (Budget("100%"),))
+
+
+def test_a_budget_with_its_window_is_read() -> None:
+    """Its duration in seconds, its reasons as causes."""
+    window = {"nodes": "0", "schedule": "@daily", "duration": "1h30m", "reasons": ["Demand", "Headroom"]}
+    found = reading.policy(policy().set("spec.disruption.budgets", [window]).raw)
+    assert found.budgets == (Budget("0", "@daily", 5400, frozenset({Cause.DEMAND, Cause.HEADROOM})),)
 
 
 @pytest.mark.parametrize(
@@ -78,6 +87,19 @@ def test_a_policys_fields_are_read() -> None:
         ("spec.trigger.pendingSeconds", -1, "from 0 to 31536000"),
         ("spec.trigger.pendingSeconds", 10**400, "from 0 to 31536000"),
         ("spec.disruption.budgets", [{"nodes": "half"}], "must read like"),
+        ("spec.disruption.budgets", [{"nodes": "0", "schedule": "@daily"}], "given together"),
+        ("spec.disruption.budgets", [{"nodes": "0", "duration": "1h"}], "given together"),
+        (
+            "spec.disruption.budgets",
+            [{"nodes": "0", "schedule": "noon", "duration": "1h"}],
+            r"spec\.disruption\.budgets\[0\]\.schedule: 'noon' is no cron schedule",
+        ),
+        (
+            "spec.disruption.budgets",
+            [{"nodes": "0", "schedule": "@daily", "duration": "1d"}],
+            r"budgets\[0\]\.duration: '1d' is no duration",
+        ),
+        ("spec.disruption.budgets", [{"nodes": "0", "reasons": ["Whim"]}], "must be of Demand"),
         ("metadata.name", "", "name is missing"),
         ("metadata.name", "Not Allowed", "not a name"),
     ],

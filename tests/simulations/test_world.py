@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoslicer.core.actions import Action, WakeAt
+from autoslicer.core.budgets import Budget
 from autoslicer.core.phases import Phase, phase
 from simulations.cluster import START, Cluster
 from simulations.story import Story
@@ -66,7 +67,7 @@ policies = st.builds(
     batch_idle_seconds=st.sampled_from((0, 0, 2)),
     batch_max_seconds=st.sampled_from((0, 5)),
     allow_mode_change=st.booleans(),
-    budgets=st.sampled_from(((), ("1",), ("50%",))),
+    budgets=st.sampled_from(((), (Budget("1"),), (Budget("50%"),))),
     cooldown_seconds=st.sampled_from((0, 5, 60)),
     min_benefit=st.sampled_from((1, 1, 2)),
 )
@@ -177,7 +178,7 @@ def test_without_an_agent_one_pod_keeps_the_whole_node() -> None:
 
 def test_budget_of_one_node_changes_one_after_the_other() -> None:
     """The second node starts only once the first is Done, and both are done in the end."""
-    cluster = Cluster(auto(budgets=("1",)))
+    cluster = Cluster(auto(budgets=(Budget("1"),)))
     for name in ("node-0", "node-1"):
         cluster.add_node(name, H100, 1, "all-7g.80gb")
     guard(cluster)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from enum import StrEnum
 from typing import TypeVar
 
+from autoslicer.core import budgets, schedules
+from autoslicer.core.budgets import Budget
+from autoslicer.core.causes import Cause
 from autoslicer.core.fields import Fields, root
 from autoslicer.core.policy import Objective, Policy
 from autoslicer.core.reading.changes import conditions
@@ -13,6 +17,7 @@ from autoslicer.core.reading.selectors import label_selector
 
 _BUDGET = re.compile(r"\d{1,9}|\d{1,2}%|100%", re.ASCII)
 Choice = TypeVar("Choice", bound=StrEnum)
+Read = TypeVar("Read")
 _DEFAULT = Policy(name="", uid="", generation=0, selector=())
 
 
@@ -80,14 +85,40 @@ def _choice(fields: Fields, key: str, default: Choice) -> Choice:
     return allowed(found)
 
 
-def _budgets(disruption: Fields) -> tuple[str, ...]:
+def _budgets(disruption: Fields) -> tuple[Budget, ...]:
     if not disruption.has("budgets"):
         return _DEFAULT.budgets
-    found: list[str] = []
-    for budget in disruption.each("budgets"):
-        nodes = budget.required("nodes")
-        if not _BUDGET.fullmatch(nodes):
-            where = f"{budget.what}: {budget.at('nodes')}"
-            raise ValueError(f'{where} must read like "3" or "10%", not {nodes[:32]!r}')
-        found.append(nodes)
-    return tuple(found)
+    return tuple(_budget(budget) for budget in disruption.each("budgets"))
+
+
+def _budget(budget: Fields) -> Budget:
+    nodes = budget.required("nodes")
+    if not _BUDGET.fullmatch(nodes):
+        raise ValueError(
+            f'{budget.what}: {budget.at("nodes")} must read like "3" or "10%", not {nodes[:32]!r}'
+        )
+    schedule, duration = budget.text("schedule"), budget.text("duration")
+    if bool(schedule) != bool(duration):
+        here = budget.at("schedule")
+        raise ValueError(f"{budget.what}: {here} and duration must be given together, or neither of them")
+    return Budget(
+        nodes,
+        _accepted(budget, "schedule", schedules.checked) if schedule else "",
+        _accepted(budget, "duration", budgets.duration) if duration else 0.0,
+        frozenset(_cause(budget, word) for word in budget.texts("reasons")),
+    )
+
+
+def _accepted(fields: Fields, key: str, read: Callable[[str], Read]) -> Read:
+    """What `read` makes of the field's text."""
+    try:
+        return read(fields.text(key))
+    except ValueError as error:
+        raise ValueError(f"{fields.what}: {fields.at(key)}: {error}") from None
+
+
+def _cause(budget: Fields, word: str) -> Cause:
+    if word not in list(Cause):
+        known = ", ".join(Cause)
+        raise ValueError(f"{budget.what}: {budget.at('reasons')} must be of {known}, not {word[:32]!r}")
+    return Cause(word)
