@@ -91,7 +91,7 @@ def _holds(snapshot: Snapshot, gates: Gates) -> Iterator[tuple[str, Verdict]]:
             message = f"approve it with: autoslicer approve {change.name}"
             yield change.name, Verdict(change.node, Reason.AwaitingApproval, message)
             continue
-        held = gates.pass_through(change.node, change.policy)
+        held = gates.pass_through(change.node, change.policy, change.cause)
         if held is not None:
             yield change.name, held
 
