@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from autoslicer.api.conditions import Conditions
 from autoslicer.api.model import Model, Rule
@@ -21,13 +22,16 @@ from autoslicer.api.values import (
     Namespace,
     NodeCount,
     ObjectName,
+    Profile,
     Profiles,
     Schedule,
     Seconds,
     Timestamp,
     Word,
+    keyed_by,
 )
 from autoslicer.core.policy import Mode, Weight
+from autoslicer.core.reading.policies import MOST_HEADROOM
 from solver.solution import Status
 
 
@@ -193,6 +197,22 @@ class Disruption(Model):
     )
 
 
+class Headroom(Model):
+    """Slices that are to stay free for pods to come."""
+
+    profile: Profile = Field(description="The profile, as NVIDIA spells it.")
+    free: Annotated[int, Field(ge=1, le=MOST_HEADROOM)] = Field(
+        description="How many slices of it are to be free on the policy's nodes together."
+    )
+
+
+def _each_once(wanted: list[Headroom]) -> list[Headroom]:
+    profiles = [entry.profile for entry in wanted]
+    if repeated := sorted({profile for profile in profiles if profiles.count(profile) > 1}):
+        raise PydanticCustomError("repeated", "must not name {profile} twice", {"profile": repeated[0]})
+    return wanted
+
+
 class Recovery(Model):
     """What happens to a change that does not come to its end by itself."""
 
@@ -222,6 +242,14 @@ class PolicySpec(Model):
         description="What makes a plan the better one; policies that can serve a common pod must agree.",
     )
     disruption: Disruption = Field(Disruption(), description="How much may be disturbed, and for what gain.")
+    headroom: Annotated[
+        list[Headroom],
+        AfterValidator(_each_once),
+        Field(max_length=16, json_schema_extra=keyed_by("profile")),
+    ] = Field(
+        [],
+        description="Slices to keep free for pods to come, as far as every pod that waits is served first.",
+    )
     recovery: Recovery = Field(
         Recovery(), description="What happens to a change that does not come to its end by itself."
     )

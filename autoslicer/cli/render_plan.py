@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from autoslicer.cli.wording import examples, layout, number
+from autoslicer.core.causes import Cause
 from autoslicer.core.plan import Plan, Reshape, Verdict, summary
 from autoslicer.core.reasons import Reason
 from autoslicer.core.rows import GpuTarget
@@ -45,7 +46,10 @@ def _reshape(console: Console, place: int, reshape: Reshape, *, wide: bool) -> N
     width = max(len(layout(gpu.before)) for gpu in reshape.gpus)
     for gpu in reshape.gpus:
         console.print(f"     GPU {gpu.index:<3} {_gpu(gpu, width)}", style="green" if gpu.changed else "dim")
-    _indented(console, f"serves  {number(len(reshape.serves), 'pod')}: {pods}")
+    if reshape.cause is Cause.DEMAND:
+        _indented(console, f"serves  {number(len(reshape.serves), 'pod')}: {pods}")
+    else:
+        _indented(console, f"cause   {reshape.cause}; no pod waits for it")
     if reshape.evictions:
         _indented(console, f"evicts  {examples(reshape.evictions, len(reshape.evictions))}")
 

@@ -108,8 +108,9 @@ def _create(
     for reshape in plan.reshapes:
         policy = policies[reshape.policy]
         auto = policy.mode is Mode.AUTO
-        ask = gates.pass_through if auto else gates.closed
-        if (held := ask(reshape.node, reshape.policy)) is None:
+        node, name = reshape.node, reshape.policy
+        held = gates.pass_through(node, name, reshape.cause) if auto else gates.closed(node, name)
+        if held is None:
             created.append(CreateChange(_change(snapshot, reshape, policy, plan, now, approved=auto)))
         else:
             blocked += [Verdict(pod, held.reason, held.message) for pod in reshape.serves]
@@ -137,6 +138,7 @@ def _change(
         evicts=reshape.evictions,
         pending_deadline=policy.pending_deadline_seconds,
         approved=approved,
+        cause=reshape.cause,
     )
 
 

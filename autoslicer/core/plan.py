@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from autoslicer.core import names
+from autoslicer.core.causes import Cause
 from autoslicer.core.configs import written
 from autoslicer.core.reasons import Reason
 from autoslicer.core.rows import ConfigEntry, GpuTarget
@@ -26,7 +27,10 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Reshape:
-    """One node's change: from the label's value to the config `target`, for the pods in `serves` (sorted)."""
+    """One node's change: from the label's value to the config `target`, for the pods in `serves` (sorted).
+
+    One that serves none has another cause than Demand.
+    """
 
     node: str
     policy: str
@@ -35,6 +39,7 @@ class Reshape:
     gpus: tuple[GpuTarget, ...]
     serves: tuple[str, ...]
     evictions: tuple[str, ...] = ()
+    cause: Cause = Cause.DEMAND
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,7 @@ def _reshape(reshape: Reshape) -> dict[str, Any]:
     return {
         "node": reshape.node,
         "policy": reshape.policy,
+        "cause": reshape.cause.value,
         "from": reshape.source,
         "to": reshape.target,
         "gpus": [
@@ -109,13 +115,17 @@ def _level(level: Level) -> dict[str, Any]:
 
 def summary(plan: Plan) -> str:
     """The plan in a sentence: how many pods it serves, how, and what keeps the others from it."""
+    reshaped = Counter(reshape.cause for reshape in plan.reshapes)
+    headroom = f"headroom asks for reshaping {_number(reshaped[Cause.HEADROOM], 'node')}"
     if not plan.pending_pods:
-        return "no pod waits for a MIG slice"
+        return "; ".join(["no pod waits for a MIG slice", *([headroom] if plan.reshapes else [])])
     by = Counter(served.by for served in plan.served)
-    pods, nodes = _number(plan.pending_pods, "pending pod"), _number(len(plan.reshapes), "node")
+    pods, nodes = _number(plan.pending_pods, "pending pod"), _number(reshaped[Cause.DEMAND], "node")
     parts = [f"{by[By.RESHAPE]} of {pods} can be served by reshaping {nodes}"]
     if by[By.FREE]:
         parts.append(f"{by[By.FREE]} need{'s' if by[By.FREE] == 1 else ''} no change")
+    if reshaped[Cause.HEADROOM]:
+        parts.append(headroom)
     if plan.unserved:
         reasons = Counter(verdict.reason.value for verdict in plan.unserved)
         why = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))

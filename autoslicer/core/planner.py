@@ -165,8 +165,9 @@ def _checked(problem: Problem, effort: int) -> Solution:
 def _nothing(problem: Problem) -> Solution:
     """No pod served and no GPU changed, which is always legal."""
     served = [Level("servedWeight", rank, 0, None) for rank in problem.ranks]
+    kept = [Level("headroom", None, 0, None)] if problem.headroom else []
     costs = [Level(name, None, 0, 0) for name in ("evictions", "nodesChanged", "gpusChanged", "spare")]
-    return Solution((), (), (*served, *costs), Status.FALLBACK)
+    return Solution((), (), (*served, *kept, *costs), Status.FALLBACK)
 
 
 def _target(made: Made) -> str:

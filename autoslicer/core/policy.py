@@ -13,6 +13,7 @@ from autoslicer.core.plan import Verdict
 from autoslicer.core.reasons import Reason
 from autoslicer.core.rows import Condition, NodeRow, Requirement
 from autoslicer.core.selectors import matches
+from solver.problem import Counts
 
 
 class Mode(StrEnum):
@@ -71,6 +72,7 @@ class Policy:
         cooldown_seconds: a node rests so long after Done.
         min_benefit: pods served per reshaped node, at least.
         pending_deadline_seconds: the deadline of Applied, and again of Verified.
+        headroom: how many slices of a profile are to stay free on the policy's nodes together.
         conditions: as the object's status has them now.
     """
 
@@ -92,6 +94,7 @@ class Policy:
     cooldown_seconds: float = 600
     min_benefit: int = 1
     pending_deadline_seconds: float = 1800
+    headroom: Counts = ()
     conditions: tuple[Condition, ...] = ()
 
 

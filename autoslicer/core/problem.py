@@ -19,7 +19,7 @@ from autoslicer.core.policy import Objective, Policy, Weight
 from autoslicer.core.rows import PodRow
 from autoslicer.core.sites import Sites, sites
 from autoslicer.core.snapshot import Snapshot
-from solver.problem import Counts, Pod, Problem, counts
+from solver.problem import Counts, Headroom, Pod, Problem, counts
 from solver.profile_name import parse
 
 
@@ -110,21 +110,40 @@ def pose(
 
     fresh: tuple[Pod, ...] | None = None
     if before is not None and steady:
-        nodes = before.problem.nodes
+        nodes, wanted = before.problem.nodes, before.problem.headroom
     else:
         nodes = tuple(site.node for site in found.by_name.values() if site.node is not None)
+        wanted = _headroom(policies, found)
     if before is None or again is None or places.moved:
-        problem = Problem(nodes, tuple(made(sorted(pods))))
+        problem = Problem(nodes, tuple(made(sorted(pods))), wanted)
     elif steady and not again & before.pods.keys():
         fresh = tuple(made(again))
         problem = before.problem.including(fresh) if fresh else before.problem
     else:
-        problem = Problem(nodes, replaced(before.problem.pods, again, made(again), _name))
+        problem = Problem(nodes, replaced(before.problem.pods, again, made(again), _name), wanted)
     starving = _starving(before, pods, again, aims, now)
     wakes = (at for at in (windows.wake, starving) if at is not None and at < math.inf)
     told = frozenset(again) if again is not None and steady else None
     return Posed(
         problem, found, places, pods, ripe, asked, aims, now, starving, min(wakes, default=None), told, fresh
+    )
+
+
+def _headroom(policies: Mapping[str, Policy], found: Sites) -> tuple[Headroom, ...]:
+    """What each policy wants free, on those of its nodes that may take pods."""
+    return tuple(
+        Headroom(profile, count, names)
+        for policy in sorted(policies)
+        if policies[policy].headroom and (names := _governed(found, policy))
+        for profile, count in policies[policy].headroom
+    )
+
+
+def _governed(found: Sites, policy: str) -> frozenset[str]:
+    return frozenset(
+        name
+        for name, site in found.by_name.items()
+        if site.node is not None and isinstance(site.policy, Policy) and site.policy.name == policy
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from autoslicer.core import configs, evidence
+from autoslicer.core.causes import Cause
 from autoslicer.core.plan import Reshape
 from autoslicer.core.policy import Policy
 from autoslicer.core.problem import Posed
@@ -73,7 +74,9 @@ def _made(
     serves = sorted(pod for pod, by in occupied.pods.items() if by is By.RESHAPE)
     source, entries = evidence.config(site.row), configs.entries_of(gpus)
     target = _name(held, source, entries)
-    reshape = Reshape(name, site.policy.name, source, target, gpus, tuple(serves))
+    # what serves nobody can only be for slices that are to stay free
+    cause = Cause.DEMAND if serves else Cause.HEADROOM
+    reshape = Reshape(name, site.policy.name, source, target, gpus, tuple(serves), cause=cause)
     return Made(site, occupied, held, reshape, entries, _precedence(pods, reshape))
 
 

@@ -22,9 +22,13 @@ def pending(change: ReconfigurationRow, snapshot: Snapshot) -> tuple[PodRow, ...
 
 def unwanted(change: ReconfigurationRow, snapshot: Snapshot) -> Verdict | None:
     """Why nobody needs the change any more; None where a pod still waits, or none has to."""
-    if change.cause is not Cause.DEMAND or pending(change, snapshot):
-        return None
-    return Verdict(change.node, Reason.ServedElsewhere, "none of the pods is pending any more")
+    match change.cause:
+        case Cause.DEMAND if not pending(change, snapshot):
+            return Verdict(change.node, Reason.ServedElsewhere, "none of the pods is pending any more")
+        case Cause.HEADROOM if (policy := snapshot.policies.get(change.policy)) and not policy.headroom:
+            return Verdict(change.node, Reason.Superseded, f"policy {policy.name} wants no headroom any more")
+        case _:
+            return None
 
 
 def bound_here(change: ReconfigurationRow, snapshot: Snapshot) -> tuple[PodRow, ...]:
@@ -136,16 +140,20 @@ def _forbidden(change: ReconfigurationRow, policy: Policy, *, mode_change: bool)
 
 
 def _too_few(change: ReconfigurationRow, snapshot: Snapshot, node: NodeRow, policy: Policy) -> Verdict | None:
-    """Fewer pods than are worth it still wait and will fit; what is not for pods is worth it without any."""
+    """Fewer pods than are worth it still wait and will fit; what is not for pods is worth it without any.
+
+    Where the policy wants headroom, slices that stay free were worth something as well when it was planned.
+    """
     if change.cause is not Cause.DEMAND:
         return None
     rest = Counter(fitting.left(snapshot, node, ignore_change=change.name))
     rest.subtract(dict(evidence.before(change.gpus)))
     rest.update(dict(evidence.after(change.gpus)))
     fit = len(_together(change, snapshot, rest))
-    if fit >= policy.min_benefit:
+    least = 1 if policy.headroom else policy.min_benefit
+    if fit >= least:
         return None
-    message = f"{fit} of {len(change.serves)} pods still wait and fit; {policy.min_benefit} are asked for"
+    message = f"{fit} of {len(change.serves)} pods still wait and fit; {least} are asked for"
     return Verdict(node.name, Reason.BelowMinBenefit, message)
 
 

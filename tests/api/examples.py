@@ -107,6 +107,8 @@ def _numbered(constraint: Constraint, item: Any, number: int) -> Any:
         return {**item, "index": number}
     if keys == ["type"]:
         return {**item, "type": f"{item['type']}{number}"}
+    if keys == ["profile"]:
+        return {**item, "profile": f"1g.{number + 1}gb"}
     if keys == ["name"]:
         return {**item, "name": f"1g.{number + 1}gb"}
     if words := node_at(constraint)["items"].get("enum"):

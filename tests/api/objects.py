@@ -45,6 +45,7 @@ POLICY: dict[str, Any] = {
             "cooldownSeconds": 0,
             "minBenefit": 2,
         },
+        "headroom": [{"profile": "1g.10gb", "free": 4}, {"profile": "3g.40gb", "free": 1}],
         "recovery": {"pendingDeadlineSeconds": 60},
     },
     "status": {

@@ -33,6 +33,7 @@ DEFAULTS = {
     "trigger": {"pendingSeconds": 30, "batchIdleSeconds": 10, "batchMaxSeconds": 60},
     "objective": {"weight": "Requests", "starvationSeconds": 3600},
     "disruption": {"budgets": [{"nodes": "10%"}], "cooldownSeconds": 600, "minBenefit": 1},
+    "headroom": [],
     "recovery": {"pendingDeadlineSeconds": 1800},
 }
 OF_SPEC = [c for c in constraints("MigAutoscalingPolicy") if c.path[:1] != ("status",)]

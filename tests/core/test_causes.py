@@ -14,7 +14,8 @@ OTHERS = [cause for cause in Cause if cause is not Cause.DEMAND]
 def unserving(here: Stage, cause: Cause) -> Stage:
     """The change serves nobody, and no pod waits anywhere."""
     made = here.vary("change", lambda change: change.set("spec.serves", []).set("spec.cause", cause))
-    return made.drop("a", "b")
+    wanted = [{"profile": "1g.10gb", "free": 4}]
+    return made.vary("policy", lambda policy: policy.set("spec.headroom", wanted)).drop("a", "b")
 
 
 @pytest.mark.parametrize("phase", [Phase.WAITING, *UNLABELLED, *LABELLED[:-1]])

@@ -98,11 +98,13 @@ STEPS: list[Step] = [
 def test_a_life_of_small_steps(seed: int, waiting: bool) -> None:
     """After each of many steps the outcome from what was prepared is that of a fresh start.
 
-    Pods begin to starve meanwhile, and in some lives a policy counts pods otherwise.
+    Pods begin to starve meanwhile; in some lives a policy counts pods otherwise, in some it wants headroom.
     """
     rng = random.Random(seed)
     now, prepared, at = snapshot(*random_scene(rng)), Prepared(), NOON
     policies = {PATIENT.name: PATIENT}
+    if seed % 4 == 1:
+        policies[PATIENT.name] = replace(PATIENT, headroom=(("1g.10gb", 2), ("3g.40gb", 1)))
     if seed % 3 == 0:
         first = (Requirement("kubernetes.io/hostname", "In", (min(now.nodes),)), *PATIENT.selector)
         policies["other"] = replace(PATIENT, name="other", selector=first, objective=Objective())

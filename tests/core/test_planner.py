@@ -56,7 +56,7 @@ def test_the_document() -> None:
     assert made["snapshot"]["nodes"] == 2
     assert made["snapshot"]["pendingPods"] == 13
     first = made["reshapes"][0]
-    assert list(first) == ["node", "policy", "from", "to", "gpus", "evictions"]
+    assert list(first) == ["node", "policy", "cause", "from", "to", "gpus", "evictions"]
     assert list(first["gpus"][0]) == ["index", "from", "to", "changed"]
     assert set(made["configs"]) == {reshape["to"] for reshape in made["reshapes"]}
     assert list(made["served"][0]) == ["pod", "node", "by"]

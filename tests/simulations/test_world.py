@@ -70,6 +70,7 @@ policies = st.builds(
     budgets=st.sampled_from(((), (Budget("1"),), (Budget("50%"),))),
     cooldown_seconds=st.sampled_from((0, 5, 60)),
     min_benefit=st.sampled_from((1, 1, 2)),
+    headroom=st.sampled_from(((), (), (("1g.10gb", 3),), (("3g.40gb", 1), ("1g.6gb", 2)))),
 )
 scenes = st.builds(Scene, policies, st.lists(nodes, min_size=1, max_size=3).map(tuple), arrivals.map(tuple))
 

@@ -14,8 +14,11 @@ from autoslicer.core.fields import Fields, root
 from autoslicer.core.policy import Objective, Policy
 from autoslicer.core.reading.changes import conditions
 from autoslicer.core.reading.selectors import label_selector
+from solver.problem import Counts, counts
 
 _BUDGET = re.compile(r"\d{1,9}|\d{1,2}%|100%", re.ASCII)
+MOST_HEADROOM = 1000
+"""slices of one profile; the schema allows no more either"""
 Choice = TypeVar("Choice", bound=StrEnum)
 Read = TypeVar("Read")
 _DEFAULT = Policy(name="", uid="", generation=0, selector=())
@@ -63,6 +66,7 @@ def policy(obj: object) -> Policy:
         pending_deadline_seconds=spec.fields("recovery").duration(
             "pendingDeadlineSeconds", _DEFAULT.pending_deadline_seconds
         ),
+        headroom=_headroom(spec),
         conditions=conditions(top.fields("status")),
     )
 
@@ -73,6 +77,16 @@ def _objective(objective: Fields) -> Objective:
         _choice(objective, "weight", default.weight),
         objective.duration("starvationSeconds", default.starvation_seconds),
     )
+
+
+def _headroom(spec: Fields) -> Counts:
+    found: dict[str, int] = {}
+    for entry in spec.each("headroom"):
+        profile = entry.required("profile")
+        if profile in found:
+            raise ValueError(f"{spec.what}: {spec.at('headroom')} names {profile[:32]!r} twice")
+        found[profile] = min(entry.count("free"), MOST_HEADROOM)
+    return counts(found)
 
 
 def _choice(fields: Fields, key: str, default: Choice) -> Choice:
