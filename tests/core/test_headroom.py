@@ -141,3 +141,18 @@ def test_headroom_is_read() -> None:
     twice = policy().set("spec.headroom", [{"profile": "1g.10gb", "free": 1}] * 2)
     with pytest.raises(ValueError, match=r"spec.headroom names '1g.10gb' twice"):
         reading.policy(twice.raw)
+
+
+def test_budgets_may_hold_headroom_back_alone() -> None:
+    """One that counts for the cause Headroom; one that counts for Demand holds back nothing of it."""
+    closed = wanting(p1g_10gb=4).set("spec.disruption.budgets", [{"nodes": "0", "reasons": ["Headroom"]}])
+    objects = (config_map(configs.DEFAULTS), machine("a"), mig_manager("a"))
+
+    def starts(wanted: Builder, *pods: Builder) -> bool:
+        found = snapshot(*objects, wanted, *pods)
+        actions = decide(found, found.policies, NOON, Prepared())[0].actions
+        return any(isinstance(action, CreateChange) for action in actions)
+
+    assert not starts(closed)
+    assert starts(closed, pod("ns/x").wants({"1g.10gb": 1}))
+    assert starts(closed.set("spec.disruption.budgets", [{"nodes": "0", "reasons": ["Demand"]}]))
