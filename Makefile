@@ -46,6 +46,11 @@ fmt: sync ## Format the code and sort its imports
 cluster: sync ## Leave a test cluster running (real control plane, real mig-manager) and print its KUBECONFIG
 	@"$(UV)" run --no-sync python -m tests.cluster
 
+.PHONY: chaos
+chaos: sync ## Kill the controller 200 times in real changes and check what must hold (half an hour; ARGS="--seed 7")
+	@"$(UV)" run --no-sync python -m tests.cluster.tools
+	@"$(UV)" run --no-sync python -m tests.chaos $(ARGS)
+
 .PHONY: bench
 bench: uv debian sync ## Measure our own share of the time to a slice on the real control plane (a minute or two)
 	@"$(UV)" run --no-sync python -m tests.cluster.tools

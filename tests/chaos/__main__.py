@@ -1,0 +1,61 @@
+"""`python -m tests.chaos`: kills and faults on a real control plane."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import time
+from pathlib import Path
+
+from tests.chaos import report
+from tests.chaos.kills import Killing
+from tests.chaos.scene import Scene
+from tests.cluster.fixture import Cluster
+from tests.cluster.toolchain import ToolError
+from tests.e2e.controller import install
+
+
+def main() -> int:
+    """Run; progress goes to stderr, the tables to stdout; 1 where an invariant did not hold."""
+    arguments = _arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    began = time.monotonic()
+
+    def say(text: str) -> None:
+        print(f"{time.monotonic() - began:7.1f} s  {text}", file=sys.stderr, flush=True)
+
+    broken = False
+    try:
+        cluster = Cluster()
+    except ToolError as error:
+        sys.exit(str(error))
+    try:
+        cluster.start()
+        install(cluster)
+        with Scene(cluster, arguments.nodes, pendingDeadlineSeconds=60) as scene:
+            outcome = Killing(scene, arguments.seed, arguments.kills, arguments.each, say).run()
+            broken = bool(outcome.violations)
+            if broken:
+                say(cluster.describe())
+        print(report.of_kills(outcome))
+        if arguments.json:
+            arguments.json.write_text(json.dumps(outcome.document(), indent=1) + "\n")
+    finally:
+        cluster.stop(keep_logs=broken or sys.exc_info()[0] is not None)
+    return int(broken)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--seed", type=int, default=1, help="of every choice that is made (1)")
+    parser.add_argument("--kills", type=int, default=200, help="kills during changes, at least (200)")
+    parser.add_argument("--each", type=int, default=10, help="kills in every phase, at least (10)")
+    parser.add_argument("--nodes", type=int, default=4, help="GPU nodes (4)")
+    parser.add_argument("--json", type=Path, help="write the figures to this file as well")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

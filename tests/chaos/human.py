@@ -1,0 +1,57 @@
+"""What a human operator does with nodes that autoslicer leaves alone: look, put in order, let go."""
+
+from __future__ import annotations
+
+import time
+
+from autoslicer.core import names
+from autoslicer.core.phases import FINAL, Phase
+from tests.chaos.history import ChangeLife
+from tests.chaos.scene import Scene, paused
+from tests.cluster.waiting import until
+
+PATIENCE = 45.0
+"""seconds that a node may stay out of order before a human acts: longer than any recovery of its own takes"""
+
+
+class Human:
+    """Looks after the fleet when asked to `attend`; `helped` counts what had to be done by hand."""
+
+    def __init__(self, scene: Scene, patience: float = PATIENCE) -> None:
+        self._scene, self._patience = scene, patience
+        self.released, self.repaired = 0, 0
+
+    def attend(self) -> None:
+        """One round: release nodes that are refused but in order, repair those that stay out of order."""
+        for node in self._scene.nodes:
+            newest = self._scene.newest(node)
+            if not refused(newest) or newest is None or newest.ended is None:
+                continue
+            if self._scene.in_order(node):
+                self.release(node)
+                self.released += 1
+            elif time.time() - newest.ended > self._patience and not self._scene.tenants(node):
+                self.repair(node)
+                self.release(node)
+                self.repaired += 1
+
+    def release(self, node: str) -> None:
+        """End a node's rest or quarantine: delete its ended changes."""
+        for change in self._scene.changes(node):
+            if change.phase in FINAL:
+                self._scene.forget(change)
+
+    def repair(self, node: str) -> None:
+        """The runbook: let the GPU clients run, drive another label, disown the node."""
+        labels = self._scene.cluster.labels(node)
+        running = {key: "true" for key, value in labels.items() if paused(key, value)}
+        fresh = "all-7g.80gb" if labels.get(names.MIG_CONFIG) != "all-7g.80gb" else "all-3g.40gb"
+        driven = {names.MIG_CONFIG: fresh, names.MIG_CONFIG_STATE: "pending"}
+        body = {"labels": {**running, **driven}, "annotations": {names.APPLIED_CONFIG: None}}
+        self._scene.patch_node(node, {"metadata": body})
+        until(lambda: self._scene.in_order(node), 90, self._scene.cluster.describe)
+
+
+def refused(change: ChangeLife | None) -> bool:
+    """The change ended in a way after which its node is left alone."""
+    return change is not None and change.phase in (Phase.QUARANTINED, Phase.ROLLED_BACK)

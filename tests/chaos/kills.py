@@ -1,0 +1,279 @@
+"""SIGKILL of the controller in every phase of real changes, and at any moment; it is started at once."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+
+from autoslicer.core.phases import Phase
+from tests.chaos.demand import Stream
+from tests.chaos.human import Human
+from tests.chaos.invariants import Violation
+from tests.chaos.scene import Scene
+from tests.cluster.api import Object
+from tests.e2e.controller import CHANGES
+
+AIMS = (
+    Phase.WAITING,
+    Phase.VALIDATED,
+    Phase.TAINTED,
+    Phase.DRAINED,
+    Phase.PUBLISHED,
+    Phase.LABELLED,
+    Phase.APPLIED,
+    Phase.VERIFIED,
+    Phase.ROLLING_BACK,
+)
+ANY_MOMENT = "any moment"
+RANDOM_SHARE = 0.2
+"""of the kills are at any moment, up to so many seconds after the start"""
+RANDOM_SECONDS = 12.0
+LEASE_KEPT = 0.25
+"""of the kills leave the Lease to be waited out; else it is taken from the dead holder, which saves time"""
+AIM_SECONDS = 90.0
+"""a phase that does not come for so long is given up for another"""
+END_SECONDS = 240.0
+STALE_FILE = 600.0
+
+
+@dataclass(frozen=True)
+class Kill:
+    """One kill.
+
+    Attributes:
+        aim: the phase that was waited for, or "any moment".
+        caught: the phases of the live changes when the controller was dead, first that of the one aimed at.
+        lived: seconds from its start to the kill.
+        ended: it had ended by itself before, which it should not.
+    """
+
+    aim: str
+    caught: tuple[str, ...]
+    lived: float
+    ended: bool = False
+
+    @property
+    def hit(self) -> str:
+        """The phase that the kill counts for; empty where no change was live."""
+        return self.aim if self.aim in self.caught else self.caught[0] if self.caught else ""
+
+
+@dataclass
+class Outcome:
+    """What a run of kills came to."""
+
+    seed: int
+    kills: list[Kill] = field(default_factory=list)
+    ends: Counter[str] = field(default_factory=Counter)
+    pods: int = 0
+    seconds: float = 0.0
+    released: int = 0
+    repaired: int = 0
+    violations: list[Violation] = field(default_factory=list)
+
+    @property
+    def counted(self) -> list[Kill]:
+        """The kills during a change; others count for nothing."""
+        return [kill for kill in self.kills if kill.caught]
+
+    def histogram(self) -> Counter[str]:
+        """Kills by the phase that they hit."""
+        return Counter(kill.hit for kill in self.counted)
+
+    def document(self) -> dict[str, object]:
+        """As JSON."""
+        return {
+            "seed": self.seed,
+            "kills": len(self.counted),
+            "killsOfAnIdleController": len(self.kills) - len(self.counted),
+            "histogram": dict(self.histogram()),
+            "caught": dict(Counter(phase for kill in self.kills for phase in kill.caught)),
+            "endedByItself": sum(kill.ended for kill in self.kills),
+            "changes": dict(self.ends),
+            "podsServed": self.pods,
+            "nodesReleasedByHand": self.released,
+            "nodesRepairedByHand": self.repaired,
+            "seconds": round(self.seconds),
+            "violations": [asdict(violation) for violation in self.violations],
+        }
+
+
+class Killing:
+    """Kills until there are `wanted` of them, and at least `each` in every phase."""
+
+    def __init__(self, scene: Scene, seed: int, wanted: int, each: int, say: Callable[[str], None]) -> None:
+        self._scene, self._wanted, self._each, self._say = scene, wanted, each, say
+        self._random = random.Random(f"kills {seed}")
+        self._outcome, self._human = Outcome(seed), Human(scene)
+        self._started, self._ended, self._last = 0.0, False, ""
+
+    def run(self) -> Outcome:
+        """Kill while pods come and go; then let everything come to rest and check it."""
+        scene, outcome = self._scene, self._outcome
+        began = time.monotonic()
+        stream = Stream(scene, outcome.seed, len(scene.nodes))
+        self._start()
+        stream.start()
+        try:
+            while (aim := self._next_aim()) is not None:
+                self._one(aim)
+            stream.close()
+            self._come_to_rest()
+            outcome.pods = len(stream.pods)
+            outcome.released, outcome.repaired = self._human.released, self._human.repaired
+            outcome.violations = scene.violations(stream.pods)
+        finally:
+            stream.stop()
+        with scene.recorder.lock:
+            changes = list(scene.recorder.history.changes.values())
+        outcome.ends = Counter(f"{c.phase} {c.reason}".strip() for c in changes)
+        outcome.seconds = time.monotonic() - began
+        return outcome
+
+    def _next_aim(self) -> str | None:
+        """What the next kill aims at: a phase that lacks kills first; None when there are enough."""
+        done = self._outcome.histogram()
+        lacking = [phase for phase in AIMS if done[phase] < self._each]
+        left = self._wanted - len(self._outcome.counted)
+        if left <= 0 and not lacking:
+            return None
+        spare = left - sum(self._each - done[phase] for phase in lacking)
+        if spare > 0 and self._random.random() < RANDOM_SHARE:
+            return ANY_MOMENT
+        if lacking:
+            # the next phase of the change that was hit last is the next to come
+            last = AIMS.index(Phase(self._last)) if self._last in AIMS else -1
+            return min(lacking, key=lambda phase: (AIMS.index(phase) - last - 1) % len(AIMS))
+        return self._random.choices(AIMS, weights=[1 / (1 + done[phase]) for phase in AIMS])[0]
+
+    def _one(self, aim: str) -> None:
+        seen = self._wait_and_kill(aim)
+        if seen is None:
+            self._say(f"{aim} did not come within {AIM_SECONDS:g} s")
+            self._human.attend()
+            return
+        live = self._scene.live()
+        first = [change for change in live if change.name == seen]
+        caught = [str(change.phase) for change in (*first, *(c for c in live if c not in first))]
+        lived = time.monotonic() - self._started
+        ended = self._ended
+        kill = Kill(aim, tuple(caught), round(lived, 1), ended)
+        self._outcome.kills.append(kill)
+        self._last = kill.hit
+        number, alone = len(self._outcome.counted), " (it had ended by itself)" if ended else ""
+        what = ",".join(caught) or "nothing"
+        self._say(f"kill {number}/{self._wanted} aim {aim} caught {what} after {lived:.1f} s{alone}")
+        if self._random.random() >= LEASE_KEPT:
+            self._scene.release_lease()
+        self._human.attend()
+        self._start()
+
+    def _start(self) -> None:
+        self._scene.start_controller()
+        self._started, self._ended = time.monotonic(), False
+
+    def _wait_and_kill(self, aim: str) -> str | None:
+        """Kill when the moment has come; the name of the change aimed at, or empty.
+
+        None, and no kill, where the phase did not come.
+        """
+        process = self._scene.controller.process
+        if aim == ANY_MOMENT:
+            time.sleep(self._random.uniform(0, RANDOM_SECONDS))
+            self._ended = not process.alive
+            process.kill()
+            return ""
+        trap = _Trap(aim, process.pid)
+        with _provoked(self._scene, aim):
+            self._scene.recorder.listen(trap)
+            try:
+                deadline = time.monotonic() + AIM_SECONDS
+                while not trap.sprung.wait(0.5):
+                    self._human.attend()
+                    if not process.alive:
+                        self._ended = True
+                        return ""
+                    if time.monotonic() > deadline:
+                        return None
+            finally:
+                self._scene.recorder.unlisten(trap)
+                if trap.sprung.is_set():
+                    process.kill()
+        return trap.change
+
+    def _come_to_rest(self) -> None:
+        """The controller stays alive from now on; wait until every pod was served and nothing goes on."""
+        deadline = time.monotonic() + END_SECONDS
+        while time.monotonic() < deadline:
+            if self._scene.settled():
+                time.sleep(2)
+                if self._scene.settled():
+                    return
+            self._human.attend()
+            time.sleep(0.5)
+
+
+class _Trap:
+    """Listens for a phase, and kills as soon as it is seen, from the thread that saw it."""
+
+    def __init__(self, aim: str, pid: int) -> None:
+        self.sprung, self.change = threading.Event(), ""
+        self._aim, self._pid = aim, pid
+        self._lock = threading.Lock()
+
+    def __call__(self, path: str, item: Object) -> None:
+        if path != CHANGES or (item.get("status", {}).get("phase") or Phase.WAITING) != self._aim:
+            return
+        with self._lock:
+            if self.sprung.is_set():
+                return
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._pid, signal.SIGKILL)
+            self.change = item["metadata"]["name"]
+            self.sprung.set()
+
+
+@contextlib.contextmanager
+def _provoked(scene: Scene, aim: str) -> Iterator[None]:
+    """What makes a phase come, or last: a file that comes too late, a scheduler that is slow."""
+    if aim == Phase.ROLLING_BACK:
+        knobs = scene.cluster.played.knobs
+        before, knobs.touch_seconds = knobs.touch_seconds, STALE_FILE
+        try:
+            yield
+        finally:
+            knobs.touch_seconds = before
+    elif aim == Phase.VERIFIED:
+        with _slow_scheduler(scene):
+            yield
+    else:
+        yield
+
+
+@contextlib.contextmanager
+def _slow_scheduler(scene: Scene) -> Iterator[None]:
+    """The scheduler sleeps from each Applied to the next Verified, or for two seconds at most."""
+    scheduler = scene.cluster.control_plane.scheduler
+    timers: list[threading.Timer] = []
+
+    def listen(path: str, item: Object) -> None:
+        if path == CHANGES and item.get("status", {}).get("phase") == Phase.APPLIED:
+            scheduler.signal(signal.SIGSTOP)
+            timers.append(threading.Timer(4, scheduler.signal, (signal.SIGCONT,)))
+            timers[-1].start()
+
+    scene.recorder.listen(listen)
+    try:
+        yield
+    finally:
+        scene.recorder.unlisten(listen)
+        for timer in timers:
+            timer.cancel()
+        scheduler.signal(signal.SIGCONT)

@@ -1,0 +1,18 @@
+"""A short run of the chaos: a kill in every phase."""
+
+from __future__ import annotations
+
+from tests.chaos import report
+from tests.chaos.kills import AIMS, Killing
+from tests.chaos.scene import Scene
+from tests.cluster.fixture import Cluster
+
+
+def test_the_controller_may_be_killed_in_every_phase(installed: None, cluster: Cluster) -> None:
+    """After ten kills, one in every phase at least, every pod is served and every invariant holds."""
+    with Scene(cluster, 3, pendingDeadlineSeconds=60) as scene:
+        outcome = Killing(scene, seed=2, wanted=10, each=1, say=print).run()
+    print(report.of_kills(outcome))
+    assert not outcome.violations, f"{outcome.violations[0]}\n{cluster.describe()}"
+    assert set(outcome.histogram()) == set(AIMS)
+    assert not [kill for kill in outcome.kills if kill.ended]
