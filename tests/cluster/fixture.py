@@ -41,7 +41,8 @@ class Cluster(Pods):
         self.control_plane.start()
         self.api = Api(self.control_plane.server, self.control_plane.pki.directory)
         operator.install(self.api)
-        self.played = Played(self.api, self.directory / "nodes", self.directory, self.control_plane.admin)
+        account = self.control_plane.service_account(operator.NAMESPACE, operator.OPERANDS["mig-manager"])
+        self.played = Played(self.api, self.directory / "nodes", self.directory, account)
         self.fresh_namespace()
 
     def stop(self, *, keep_logs: bool = False) -> None:
@@ -198,6 +199,7 @@ class Cluster(Pods):
         No pods but system ones, no nodes, no custom objects, the operator's own ConfigMap, default knobs.
         """
         self.played.knobs = Knobs()
+        operator.allow(self.api, operator.MIG_MANAGER_RULES)
         # takes ten seconds and is not waited for; from now on nothing is made anew in it
         self.api.delete(f"/api/v1/namespaces/{self.namespace}")
         for pod in self.api.list("/api/v1/pods"):

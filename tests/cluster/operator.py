@@ -21,6 +21,9 @@ DEFAULT_CONFIG_MAP = "default-mig-parted-config"
 CLUSTER_POLICIES = "/apis/nvidia.com/v1/clusterpolicies"
 CLUSTER_POLICY = "cluster-policy"
 DAEMON_SETS = f"/apis/apps/v1/namespaces/{NAMESPACE}/daemonsets"
+ROLE = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{NAMESPACE}/roles/nvidia-mig-manager"
+MIG_MANAGER_RULES: list[Object] = [{"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "delete"]}]
+"""what mig-manager may do in the operator's namespace"""
 OPERANDS = {
     "device-plugin": "nvidia-device-plugin-daemonset",
     "gpu-feature-discovery": "gpu-feature-discovery",
@@ -37,6 +40,7 @@ def install(api: Api) -> None:
         f"/api/v1/namespaces/{NAMESPACE}/configmaps",
         {"metadata": {"name": DEFAULT_CONFIG_MAP}, "data": data},
     )
+    _install_rights(api)
     for operand, app in OPERANDS.items():
         _create(api, DAEMON_SETS, _daemon_set(operand, app, DEFAULT_CONFIG_MAP))
     _create(api, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", _definition())
@@ -51,6 +55,11 @@ def install(api: Api) -> None:
             "spec": _names(DEFAULT_CONFIG_MAP),
         },
     )
+
+
+def allow(api: Api, rules: list[Object]) -> None:
+    """Give mig-manager these rights in the operator's namespace, and no others."""
+    api.patch(ROLE, {"rules": rules})
 
 
 def configure(api: Api, config_map: str) -> None:
@@ -73,6 +82,25 @@ def mounted(daemon_set: Object) -> str:
     """The ConfigMap that the pods of mig-manager's DaemonSet mount."""
     name: str = daemon_set["spec"]["template"]["spec"]["volumes"][0]["configMap"]["name"]
     return name
+
+
+def _install_rights(api: Api) -> None:
+    """mig-manager's service account, with the rights that the Operator gives it."""
+    name = OPERANDS["mig-manager"]
+    group, meta = "rbac.authorization.k8s.io", {"metadata": {"name": name}}
+    subjects = [{"kind": "ServiceAccount", "name": name, "namespace": NAMESPACE}]
+    rules = [
+        {"apiGroups": [""], "resources": ["nodes"], "verbs": ["get", "list", "watch", "patch", "update"]}
+    ]
+    _create(api, f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts", meta)
+    for where, kind, granted in (
+        ("", "ClusterRole", rules),
+        (f"/namespaces/{NAMESPACE}", "Role", MIG_MANAGER_RULES),
+    ):
+        path = f"/apis/{group}/v1{where}/{kind.lower()}"
+        reference = {"apiGroup": group, "kind": kind, "name": name}
+        _create(api, f"{path}s", {**meta, "rules": granted})
+        _create(api, f"{path}bindings", {**meta, "roleRef": reference, "subjects": subjects})
 
 
 def _names(config_map: str) -> Object:

@@ -65,12 +65,12 @@ class PlayedNode:
 class Played:
     """One thread that plays every part, woken by changes and five times a second."""
 
-    def __init__(self, api: Api, directory: Path, dbus: Path, admin: Path) -> None:
+    def __init__(self, api: Api, directory: Path, dbus: Path, account: Path) -> None:
         self.api, self.directory, self.knobs = api, directory, Knobs()
         self.nodes: dict[str, PlayedNode] = {}
         self.errors: list[str] = []
         self.trouble = ""
-        self._dbus, self._admin = dbus, admin
+        self._dbus, self._account = dbus, account
         self._stop, self._wake = threading.Event(), threading.Event()
         self._kubelet = Kubelet(api)
         watch = self._wake.set
@@ -88,7 +88,7 @@ class Played:
         """Put GPUs under a node's name; the Node object is made by the caller."""
         directory = self.directory / f"{name}-{time.monotonic_ns()}"
         hardware = Gpus(directory / "gpus", product, gpus)
-        manager = MigManager(name, hardware, directory, self._dbus, self._admin)
+        manager = MigManager(name, hardware, directory, self._dbus, self._account)
         self.nodes[name] = node = PlayedNode(name, hardware, Plugin(self.api, name, hardware), manager)
         return node
 

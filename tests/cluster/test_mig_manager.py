@@ -150,3 +150,28 @@ def test_our_taint_outlasts_a_run(cluster: Cluster, gpu: str) -> None:
     cluster.watch_for(lambda: cluster.slices(gpu) == {} and paused(cluster) == [], 1.5)
     cluster.api.patch(node, {"spec": {"taints": []}})
     until(lambda: cluster.slices(gpu) == {"3g.40gb": 2}, 20, cluster.describe)
+
+
+def test_a_run_that_may_not_list_pods_is_stuck(cluster: Cluster, gpu: str) -> None:
+    """It ends at `pending` with the clients paused and nothing cut; with the right, another name mends it."""
+    operator.allow(cluster.api, [])
+    cluster.label(gpu, {CONFIG: "all-3g.40gb", STATE: "pending"})
+    until(lambda: len(paused(cluster)) == len(OPERANDS), 20, cluster.describe)
+    operator.allow(cluster.api, operator.MIG_MANAGER_RULES)
+    cluster.watch_for(lambda: state(cluster) == "pending" and len(paused(cluster)) == len(OPERANDS), 3)
+    assert cluster.nvml_log(gpu) == []
+    cluster.label(gpu, {CONFIG: "all-2g.20gb", STATE: "pending"})
+    until(lambda: state(cluster) == "success" and paused(cluster) == [], 30, cluster.describe)
+
+
+def test_a_failed_run_after_a_good_one_leaves_the_clients_paused(cluster: Cluster, gpu: str) -> None:
+    """A process on the GPU makes it fail, and the plugin stays away until a run succeeds."""
+    cluster.label(gpu, {CONFIG: "all-1g.10gb", STATE: "pending"})
+    until(lambda: state(cluster) == "success", 30, cluster.describe)
+    cluster.set_busy(gpu, 0)
+    cluster.label(gpu, {CONFIG: "all-3g.40gb", STATE: "pending"})
+    until(lambda: state(cluster) == "failed", 30, cluster.describe)
+    cluster.watch_for(lambda: len(paused(cluster)) == len(OPERANDS), 2)
+    cluster.set_busy(gpu, 0, busy=False)
+    cluster.label(gpu, {CONFIG: "all-2g.20gb", STATE: "pending"})
+    until(lambda: state(cluster) == "success" and paused(cluster) == [], 30, cluster.describe)
