@@ -10,6 +10,8 @@ from urllib.parse import quote
 import aiohttp
 from kubernetes.aio.client import ApiClient
 
+from autoslicer.cluster.fence import Fence
+
 Object = dict[str, Any]
 MERGE_PATCH = "application/merge-patch+json"
 TIMEOUT_SECONDS = 30.0
@@ -20,8 +22,16 @@ Counter = Callable[[str, str], None]
 """told the verb and the HTTP status (or "error") of every request"""
 
 
+LONGEST_RETRY_AFTER = 60.0
+"""seconds; a server that asks for more is asked again all the same"""
+
+
 class UnreachableError(Exception):
     """The API server did not answer."""
+
+
+class FencedError(UnreachableError):
+    """Nothing was sent: somebody else may lead by now."""
 
 
 class RefusedError(Exception):
@@ -29,11 +39,12 @@ class RefusedError(Exception):
 
     Attributes:
         status: the HTTP status.
+        retry_after: seconds after which it wants to be asked again; 0 where it said nothing of that.
     """
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, retry_after: float = 0.0) -> None:
         super().__init__(message or f"the API server answered {status}")
-        self.status = status
+        self.status, self.retry_after = status, retry_after
 
     @property
     def conflict(self) -> bool:
@@ -49,9 +60,22 @@ class Client:
         api: ApiClient,
         count: Counter = lambda verb, code: None,
         inactive_seconds: float = INACTIVE_SECONDS,
+        fence: Fence | None = None,
     ) -> None:
+        """Nothing is asked for yet.
+
+        Args:
+            api: the official client, for its connections, authentication and TLS.
+            count: told of every request.
+            inactive_seconds: a watch that is silent for so long has failed.
+            fence: writes are sent only while it is open; None for always.
+        """
         self.api = api
-        self._count, self._inactive = count, inactive_seconds
+        self._count, self._inactive, self._fence = count, inactive_seconds, fence
+
+    def fenced(self, fence: Fence) -> Client:
+        """A client over the same connections that writes only while the fence is open."""
+        return Client(self.api, self._count, self._inactive, fence)
 
     async def get(self, path: str, **query: str) -> Object:
         """GET one object or list."""
@@ -83,7 +107,7 @@ class Client:
         response = await self._send("watch", "GET", path, {"watch": "true", **query}, None, timeout=timeout)
         try:
             if response.status >= 400:
-                raise RefusedError(response.status, _message(await response.text()))
+                raise _refused(response, await response.text())
             rest = b""
             async for chunk in response.content.iter_any():
                 *lines, rest = (rest + chunk).split(b"\n")
@@ -116,7 +140,7 @@ class Client:
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise UnreachableError(str(error) or type(error).__name__) from error
         if response.status >= 400:
-            raise RefusedError(response.status, _message(text))
+            raise _refused(response, text)
         return _parsed(text)
 
     async def _send(
@@ -136,7 +160,7 @@ class Client:
             header_params={"Accept": "application/json", "Content-Type": content_type},
             auth_settings=["BearerToken"],
         )
-        limit = timeout or aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
+        limit = timeout or aiohttp.ClientTimeout(total=self._patience(method))
         try:
             answer = await self.api.call_api(method, url, headers, body, _request_timeout=limit)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
@@ -145,6 +169,18 @@ class Client:
         self._count(verb, str(answer.status))
         response: aiohttp.ClientResponse = answer.response
         return response
+
+    def _patience(self, method: str) -> float:
+        """Seconds that a request may take; a write is given up when the fence closes, sent or not.
+
+        Raises:
+            FencedError: it is closed.
+        """
+        if self._fence is None or method == "GET":
+            return TIMEOUT_SECONDS
+        if (left := self._fence.left) <= 0:
+            raise FencedError("nothing is written any more: somebody else may lead by now")
+        return min(TIMEOUT_SECONDS, left)
 
 
 def segment(name: str) -> str:
@@ -174,6 +210,12 @@ def _parsed(text: str | bytes) -> Object:
     if not isinstance(answer, dict):
         raise UnreachableError("the answer is no JSON object, so that it is not the API server's")
     return answer
+
+
+def _refused(response: aiohttp.ClientResponse, text: str) -> RefusedError:
+    after = response.headers.get("Retry-After", "")
+    seconds = min(float(after), LONGEST_RETRY_AFTER) if after.isascii() and after.isdigit() else 0.0
+    return RefusedError(response.status, _message(text), seconds)
 
 
 def _message(text: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,12 +18,15 @@ from kubernetes.aio.leaderelection.leaderelectionrecord import LeaderElectionRec
 from kubernetes.aio.leaderelection.resourcelock.baselock import BaseLock
 
 from autoslicer.cluster.client import Client, Object, RefusedError, UnreachableError, segment
+from autoslicer.cluster.fence import Fence, elapsed
 from autoslicer.cluster.tasks import first, running
 
 LEASE_NAME = "autoslicer"
 JITTER = 1.2
 RELEASE_SECONDS = 1.0
 """so long the end of the process may be held up to give the Lease back"""
+LOOK_SECONDS = 0.5
+"""how often the leader looks whether it still is: timers stand still while the machine sleeps"""
 
 log = structlog.get_logger("autoslicer.lease")
 
@@ -55,18 +57,20 @@ async def lead(
     namespace: str,
     identity: str,
     timings: LeaseTimings,
+    fence: Fence,
     work: Callable[[], Coroutine[Any, Any, None]],
 ) -> None:
     """Wait for leadership and run `work` while it lasts; returns when it is lost, with `work` ended.
 
     The election itself only tries to renew. That `work` ends in time, whatever a request hangs on, is
     watched here: `renew_deadline` after the start of the last renewal that succeeded, well before anybody
-    else may take over. When this call is cancelled or `work` fails, the Lease is given back.
+    else may take over. The fence is open for exactly as long. When this call is cancelled or `work` fails,
+    the Lease is given back.
 
     Raises:
         Exception: whatever `work` raises.
     """
-    lock = _LeaseLock(client, namespace, identity, timings.renew_deadline)
+    lock = _LeaseLock(client, namespace, identity, timings.renew_deadline, fence)
     won = asyncio.Event()
 
     async def leading() -> None:
@@ -87,6 +91,7 @@ async def lead(
             async with running(work()) as working, running(lock.outlived()) as outlived:
                 await first(election, working, outlived)
         finally:
+            fence.close()
             election.cancel()
             await lock.release()
 
@@ -94,10 +99,11 @@ async def lead(
 class _LeaseLock(BaseLock):
     """A Lease for the election; the client's own one asks for `pretty` in a way that the client refuses."""
 
-    def __init__(self, client: Client, namespace: str, identity: str, renew_deadline: float) -> None:
+    def __init__(
+        self, client: Client, namespace: str, identity: str, renew_deadline: float, fence: Fence
+    ) -> None:
         super().__init__(LEASE_NAME, namespace, identity)
-        self._client, self._deadline = client, renew_deadline
-        self._renewed = 0.0
+        self._client, self._deadline, self._fence = client, renew_deadline, fence
         self._leases = f"/apis/coordination.k8s.io/v1/namespaces/{segment(namespace)}/leases"
         self._path = f"{self._leases}/{segment(LEASE_NAME)}"
         self._present: Object = {}
@@ -116,6 +122,8 @@ class _LeaseLock(BaseLock):
         except (UnreachableError, TimeoutError) as error:
             return False, ApiException(status=0, reason=str(error) or "no answer")
         spec = self._present.get("spec") or {}
+        if self._fence.left and spec.get("holderIdentity") != self.identity:
+            self._fence.close()
         duration = spec.get("leaseDurationSeconds")
         return True, LeaderElectionRecord(
             spec.get("holderIdentity"),
@@ -140,9 +148,9 @@ class _LeaseLock(BaseLock):
         return await self._written(self._client.update(self._path, body))
 
     async def outlived(self) -> None:
-        """Return when the Lease was not renewed for the renew deadline."""
-        while (rest := self._renewed + self._deadline - time.monotonic()) > 0:
-            await asyncio.sleep(rest)
+        """Return when the Lease was not renewed for the renew deadline, or is another's."""
+        while (left := self._fence.left) > 0:
+            await asyncio.sleep(min(left, LOOK_SECONDS))
 
     async def release(self) -> None:
         """Leave the Lease without a holder, if it is ours, so that the next one need not wait it out.
@@ -166,7 +174,7 @@ class _LeaseLock(BaseLock):
         return True
 
     async def _written(self, call: Coroutine[Any, Any, Object]) -> bool:
-        began = time.monotonic()
+        began = elapsed()
         try:
             async with asyncio.timeout(self._deadline):
                 self._present = await call
@@ -174,8 +182,8 @@ class _LeaseLock(BaseLock):
             if not (isinstance(error, RefusedError) and error.conflict):
                 log.warning("the lease cannot be written", error=str(error) or "no answer")
             return False
-        self._renewed = began
-        return True
+        self._fence.open(began + self._deadline)
+        return not self._fence.closed
 
     def _spec(self, record: LeaderElectionRecord) -> Object:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -74,8 +74,8 @@ class Reflector(Generic[RowT]):
         self._empty_on, self._page = empty_on, page
         self._contact = time.monotonic()
         self._trouble = ""
-        # the newest version that the API server has told of, and the versions of own writes beyond it
-        self._told = 0
+        # the newest version that the API server has told of, that of the last list, and those of own writes
+        self._told = self._listed = 0
         self._ahead: dict[str, int] = {}
 
     @property
@@ -101,6 +101,7 @@ class Reflector(Generic[RowT]):
                     self._contact = time.monotonic()
                     self._replace({}, {}, 0)
                     pause = LONGEST_PAUSE
+                pause = max(pause, error.retry_after)
                 self._warn(error)
             except UnreachableError as error:
                 cause = "unreachable"
@@ -109,6 +110,14 @@ class Reflector(Generic[RowT]):
                 pause = FIRST_PAUSE
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))
             pause = min(pause * 2, LONGEST_PAUSE)
+
+    async def refresh(self) -> None:
+        """List now, beside whatever the watch does; what it tells later of older versions is passed over.
+
+        Raises:
+            RefusedError, UnreachableError: as the API server answers.
+        """
+        await self._list("refresh")
 
     def observe(self, item: Object) -> None:
         """Take over what a write of our own returned, unless the API server has told of it since."""
@@ -119,6 +128,7 @@ class Reflector(Generic[RowT]):
 
     async def _list(self, cause: str) -> str:
         self._relisted(self.kind, cause)
+        known = self._listed
         rows: dict[str, RowT] = {}
         unread: dict[str, tuple[str, str]] = {}
         query = {"limit": str(self._page)}
@@ -136,7 +146,8 @@ class Reflector(Generic[RowT]):
                 break
             query["continue"] = following
             await asyncio.sleep(0)
-        self._replace(rows, unread, version(page))
+        if self._listed == known or version(page) >= self._listed:
+            self._replace(rows, unread, version(page))
         return str(page["metadata"].get("resourceVersion", ""))
 
     async def _watch(self, since: str) -> str:
@@ -165,12 +176,12 @@ class Reflector(Generic[RowT]):
         return since
 
     def _hear(self, what: str, item: Object) -> None:
-        """Take over an event; one that is older than a write of our own to that object says nothing new."""
-        self._told = version(item)
-        if what == "BOOKMARK":
+        """Take over an event, unless a list or a write of our own to that object has told of a newer state."""
+        at, key = version(item), _key(item)
+        if at <= self._listed:
             return
-        key = _key(item)
-        if self._told < self._ahead.get(key, 0):
+        self._told = max(self._told, at)
+        if what == "BOOKMARK" or at < self._ahead.get(key, 0):
             return
         self._ahead.pop(key, None)
         self._put(key, *((None, None) if what == "DELETED" else self._project(item)))
@@ -201,7 +212,7 @@ class Reflector(Generic[RowT]):
             self._complain([] if problem is None else [problem])
 
     def _replace(self, rows: dict[str, RowT], unread: dict[str, tuple[str, str]], at: int) -> None:
-        self._told = at
+        self._told = self._listed = at
         self._ahead = {key: written for key, written in self._ahead.items() if written > at}
         for key in self._ahead:
             rows.pop(key, None)

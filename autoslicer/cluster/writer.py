@@ -96,7 +96,7 @@ class Writer:
                 await self._policy_status(action, now)
 
     async def _touch(self, action: TouchPod) -> None:
-        body = {"metadata": {"annotations": {action.annotation: action.value}}}
+        body = {"metadata": {"uid": action.uid, "annotations": {action.annotation: action.value}}}
         try:
             self._cache.pods.observe(await self._client.patch(paths.pod(action.namespace, action.name), body))
         except RefusedError as error:
@@ -200,7 +200,8 @@ class Writer:
         if present is None or documents.same_policy_status(present.get("status") or {}, wanted):
             return
         path = f"{paths.one(paths.POLICIES, action.name)}/status"
-        self._cache.policies.observe(await self._client.patch(path, {"status": wanted}))
+        body = {"metadata": {"resourceVersion": present["metadata"]["resourceVersion"]}, "status": wanted}
+        self._cache.policies.observe(await self._client.patch(path, body))
 
 
 def _with(config_map: Object, wanted: Mapping[str, tuple[ConfigEntry, ...]]) -> str | None:

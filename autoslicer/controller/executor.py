@@ -12,6 +12,7 @@ from functools import partial
 
 import structlog
 
+from autoslicer.cluster import paths
 from autoslicer.cluster.cache import Cache, same_but_for_version
 from autoslicer.cluster.client import Client, RefusedError, UnreachableError
 from autoslicer.cluster.observer import UnreadableError, look
@@ -84,6 +85,7 @@ class Executor:
         pause, stale = FIRST_PAUSE, False
         poke = self._pokes[name]
         while (change := self._cache.changes.rows.get(name)) is not None and live(change):
+            asked = 0.0
             poke.clear()
             if not self._ripe(change):
                 await poke.wait()
@@ -97,6 +99,7 @@ class Executor:
             except (RefusedError, UnreachableError, UnreadableError, PublishError) as error:
                 if not (isinstance(error, RefusedError) and error.conflict):
                     log.warning("a step failed and is tried again", change=name, error=str(error))
+                asked = error.retry_after if isinstance(error, RefusedError) else 0.0
             except Exception:
                 # a fault of ours, which must not leave a tainted node alone for good
                 log.exception("a step failed and is tried again", change=name)
@@ -106,13 +109,22 @@ class Executor:
                     await asyncio.wait_for(poke.wait(), again)
                 continue
             stale = True
-            await asyncio.sleep(pause * random.uniform(0.5, 1.0))
+            await asyncio.sleep(max(asked, pause * random.uniform(0.5, 1.0)))
             pause = min(pause * 2, LONGEST_PAUSE)
+            await self._look_again(name)
+
+    async def _look_again(self, name: str) -> None:
+        """Read the change itself anew: the answer to a write of its status may have been lost."""
+        with contextlib.suppress(RefusedError, UnreachableError):
+            self._cache.changes.observe(await self._client.get(paths.one(paths.CHANGES, name)))
 
     async def _step(
         self, change: ReconfigurationRow, sightings: tuple[float, ...], stale: bool, touchable: bool
     ) -> tuple[tuple[float, ...], float | None]:
         """One observation and what follows from it.
+
+        The cache tells when there is something to do; whatever is then written to the cluster, and every
+        phase, follows from reads made for it, however long ago a watch was last heard of.
 
         Returns:
             The sightings, and in how many seconds to look again although nothing changes (None: not at all).
@@ -125,6 +137,8 @@ class Executor:
         seen = replace(seen, sightings=sight(sightings, change, seen, now))
         sightings = seen.sightings
         status, actions = advance(change, seen, now, self._timing)
+        if not fresh and (_moved(change.status, status) or not all(isinstance(a, WakeAt) for a in actions)):
+            return await self._step(change, sightings, True, touchable)
         await self._writer.carry_out(actions, now)
         if status == change.status:
             return sightings, _until(actions, now)

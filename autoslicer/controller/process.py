@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import socket
 import time
@@ -10,8 +11,9 @@ from contextlib import AsyncExitStack
 import structlog
 
 from autoslicer.cluster.cache import Cache
-from autoslicer.cluster.client import Client
+from autoslicer.cluster.client import Client, RefusedError, UnreachableError
 from autoslicer.cluster.events import Recorder
+from autoslicer.cluster.fence import Fence
 from autoslicer.cluster.lease import lead
 from autoslicer.cluster.tasks import first, running
 from autoslicer.cluster.writer import Writer
@@ -19,7 +21,7 @@ from autoslicer.controller import search
 from autoslicer.controller.batcher import Batcher
 from autoslicer.controller.executor import Executor
 from autoslicer.controller.http import serving
-from autoslicer.controller.loop import Loop
+from autoslicer.controller.loop import RETRY_SECONDS, Loop
 from autoslicer.controller.measures import step
 from autoslicer.controller.settings import Settings, listen_on
 from autoslicer.core.progress import Timing
@@ -42,8 +44,10 @@ async def run(settings: Settings, client: Client, cache: Cache, metrics: Metrics
         ControllerError: the metrics address cannot be listened on, or leadership was lost.
     """
     identity = f"{socket.gethostname()}-{secrets.token_hex(4)}"
-    recorder = Recorder(client, identity)
-    writer = Writer(client, cache, recorder)
+    fence = Fence()
+    writing = client.fenced(fence)
+    recorder = Recorder(writing, identity)
+    writer = Writer(writing, cache, recorder)
     timing = Timing(settings.idle_confirm_seconds, settings.publish_settle_seconds)
     executor = Executor(client, cache, writer, timing)
     loop = Loop(cache, writer, executor, Batcher(), metrics)
@@ -53,6 +57,7 @@ async def run(settings: Settings, client: Client, cache: Cache, metrics: Metrics
         metrics.leader.set(1)
         _record(cache, metrics)
         try:
+            await _renewed(cache)
             async with running(recorder.run()):
                 await loop.run()
         finally:
@@ -70,10 +75,25 @@ async def run(settings: Settings, client: Client, cache: Cache, metrics: Metrics
         log.info("serving", port=port)
         search.warm_up()
         watching = await stack.enter_async_context(running(cache.run()))
-        leading = lead(client, settings.namespace, identity, settings.lease_timings(), work)
+        leading = lead(client, settings.namespace, identity, settings.lease_timings(), fence, work)
         election = await stack.enter_async_context(running(leading))
         await first(watching, election)
     raise ControllerError("leadership is lost, so that another process may act by now")
+
+
+async def _renewed(cache: Cache) -> None:
+    """Return when the changes were listed anew: a follower's watch may not have told what the last leader did.
+
+    A taint whose change is not known would be taken for a stray one.
+    """
+    while True:
+        try:
+            await cache.changes.refresh()
+        except (RefusedError, UnreachableError) as error:
+            log.warning("the changes cannot be listed", error=str(error))
+            await asyncio.sleep(RETRY_SECONDS)
+        else:
+            return
 
 
 def _record(cache: Cache, metrics: Metrics) -> None:

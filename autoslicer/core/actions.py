@@ -78,10 +78,14 @@ class Publish:
 
 @dataclass(frozen=True, slots=True)
 class TouchPod:
-    """Set one annotation of a mig-manager pod, so that the kubelet projects its ConfigMap at once."""
+    """Set one annotation of a mig-manager pod, so that the kubelet projects its ConfigMap at once.
+
+    Precondition: its uid.
+    """
 
     namespace: str
     name: str
+    uid: str
     annotation: str
     value: str
 

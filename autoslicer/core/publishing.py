@@ -58,7 +58,7 @@ def outstanding(
     pod = gpu_operator.mig_manager(snapshot, change.node)
     if pod is None or not touchable:
         return publish
-    touch = TouchPod(pod.namespace, pod.name, names.PUBLISHED, f"{change.target}@{rfc3339(now)}")
+    touch = TouchPod(pod.namespace, pod.name, pod.uid, names.PUBLISHED, f"{change.target}@{rfc3339(now)}")
     return (*publish, touch)
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from autoslicer.cluster.client import Client
 from autoslicer.cluster.connection import connect
+from autoslicer.cluster.fence import Fence
 from autoslicer.cluster.lease import LeaseTimings, lead
 from autoslicer.cluster.tasks import running
 from tests.cluster.api import Object
@@ -33,7 +34,7 @@ class Candidate:
 
     async def run(self) -> None:
         """Until leadership is lost."""
-        await lead(self._client, NAMESPACE, self.name, TIMINGS, self._work)
+        await lead(self._client, NAMESPACE, self.name, TIMINGS, Fence(), self._work)
 
     @property
     def works(self) -> bool:

@@ -319,14 +319,19 @@ async def test_a_pod_elsewhere_may_not_be_touched(cluster: Cluster, writer: Writ
     """The right to annotate pods ends with the operator's namespace; a refusal is told apart from others."""
     cluster.pod("infer")
     with pytest.raises(UntouchableError, match="forbidden"):
-        await _do(writer, TouchPod(cluster.namespace, "infer", "autoslicer.dev/published", "a@b"))
+        await _do(writer, TouchPod(cluster.namespace, "infer", "", "autoslicer.dev/published", "a@b"))
 
 
 async def test_a_pod_is_touched_by_one_annotation(cluster: Cluster, writer: Writer) -> None:
-    """mig-manager's pod gets our annotation; the rest of it stays."""
+    """mig-manager's pod gets our annotation and the rest of it stays; another of the same name gets nothing."""
     key = cluster.pod("mig-manager", namespace="gpu-operator", annotations={"x": "y"})
     before = cluster.get_pod(key)
-    await _do(writer, TouchPod("gpu-operator", "mig-manager", "autoslicer.dev/published", "a@b"))
+    touch = TouchPod("gpu-operator", "mig-manager", "another", "autoslicer.dev/published", "a@b")
+    with pytest.raises(RefusedError) as refused:
+        await _do(writer, touch)
+    assert refused.value.conflict
+    assert cluster.get_pod(key)["metadata"]["annotations"] == {"x": "y"}
+    await _do(writer, replace(touch, uid=before["metadata"]["uid"]))
     after = cluster.get_pod(key)
     assert after["metadata"]["annotations"] == {"x": "y", "autoslicer.dev/published": "a@b"}
     assert after["spec"] == {**before["spec"], "nodeName": after["spec"].get("nodeName", "")} or (
