@@ -176,7 +176,7 @@ class Reflector(Generic[RowT]):
         return since
 
     def _hear(self, what: str, item: Object) -> None:
-        """Take over an event, unless a list or a write of our own to that object has told of a newer state."""
+        """Take over an event, unless a list or an own write to that object has told of a newer state."""
         at, key = version(item), _key(item)
         if at <= self._listed:
             return

@@ -100,6 +100,9 @@ class Writer:
         try:
             self._cache.pods.observe(await self._client.patch(paths.pod(action.namespace, action.name), body))
         except RefusedError as error:
+            if error.status == 422:
+                # how a patch of a pod with another uid is answered
+                raise RefusedError(409, f"pod {action.namespace}/{action.name} is another one") from None
             if error.status != 403:
                 raise
             raise UntouchableError(str(error)) from None

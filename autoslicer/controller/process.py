@@ -82,7 +82,7 @@ async def run(settings: Settings, client: Client, cache: Cache, metrics: Metrics
 
 
 async def _renewed(cache: Cache) -> None:
-    """Return when the changes were listed anew: a follower's watch may not have told what the last leader did.
+    """Return when the changes were listed anew: a watch may not have told yet what the last leader did.
 
     A taint whose change is not known would be taken for a stray one.
     """

@@ -22,6 +22,7 @@ from tests.cluster_room.waiting import until
 from tests.e2e.controller import NAMESPACE
 
 NODE = "/api/v1/nodes/plain"
+TIMINGS = LeaseTimings(6, 5, 1)
 LEASE = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/autoslicer"
 
 
@@ -46,6 +47,7 @@ class Clock:
         self.now = 1000.0
 
     def __call__(self) -> float:
+        """The time."""
         return self.now
 
 
@@ -96,7 +98,10 @@ async def test_writes_end_with_the_fence_and_reads_do_not(
             await write
     assert (await fenced.get(NODE))["metadata"]["labels"]["x"] == "in-time"
     await _label(through, "not-fenced")
-    assert [one.body["metadata"]["labels"]["x"] for one in faults.writes("nodes")] == ["in-time", "not-fenced"]
+    assert [one.body["metadata"]["labels"]["x"] for one in faults.writes("nodes")] == [
+        "in-time",
+        "not-fenced",
+    ]
 
 
 async def test_a_write_that_hangs_is_given_up_when_the_fence_closes(
@@ -114,7 +119,7 @@ async def test_a_write_that_hangs_is_given_up_when_the_fence_closes(
     assert len(faults.writes("nodes")) == 1
 
 
-async def _leading(client: Client, fence: Fence, timings: LeaseTimings = LeaseTimings(6, 5, 1)) -> None:
+async def _leading(client: Client, fence: Fence, timings: LeaseTimings = TIMINGS) -> None:
     await lead(client, NAMESPACE, "me", timings, fence, asyncio.Event().wait)  # type: ignore[arg-type]
 
 

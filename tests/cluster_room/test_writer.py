@@ -323,7 +323,7 @@ async def test_a_pod_elsewhere_may_not_be_touched(cluster: Cluster, writer: Writ
 
 
 async def test_a_pod_is_touched_by_one_annotation(cluster: Cluster, writer: Writer) -> None:
-    """mig-manager's pod gets our annotation and the rest of it stays; another of the same name gets nothing."""
+    """mig-manager's pod gets our annotation and nothing else; another of the same name gets nothing."""
     key = cluster.pod("mig-manager", namespace="gpu-operator", annotations={"x": "y"})
     before = cluster.get_pod(key)
     touch = TouchPod("gpu-operator", "mig-manager", "another", "autoslicer.dev/published", "a@b")

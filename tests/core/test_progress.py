@@ -226,7 +226,8 @@ def test_another_mig_manager_pod_is_touched_too(phase: Phase) -> None:
     assert status.phase == phase
     namespace, _, name = MIG_MANAGER.partition("/")
     value = f"{TARGET}@2026-11-20T12:00:00Z"
-    assert acts(actions) == (TouchPod(namespace, name, names.PUBLISHED, value),)
+    pod = other.snapshot.pods[MIG_MANAGER]
+    assert acts(actions) == (TouchPod(namespace, name, pod.uid, names.PUBLISHED, value),)
     garbled = here.vary("mig_manager", lambda pod: pod.annotations({names.PUBLISHED: f"{TARGET}@noon"}))
     assert acts(garbled.look()[1]) == acts(actions)
 
