@@ -222,6 +222,16 @@ class Recovery(Model):
     )
 
 
+class Scheduling(Model):
+    """How kube-scheduler is helped to bind pods where they were promised a place."""
+
+    nominate: bool = Field(
+        True,
+        description="Whether status.nominatedNodeName of the pods that a change serves is set just before "
+        "their slices appear, so that no other pod takes them; needs Kubernetes 1.35.",
+    )
+
+
 class PolicySpec(Model):
     """What the user wants."""
 
@@ -252,6 +262,10 @@ class PolicySpec(Model):
     )
     recovery: Recovery = Field(
         Recovery(), description="What happens to a change that does not come to its end by itself."
+    )
+    scheduling: Scheduling = Field(
+        Scheduling(),
+        description="How kube-scheduler is helped to bind pods where they were promised a place.",
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -14,6 +14,7 @@ from autoslicer.cluster.fence import Fence
 
 Object = dict[str, Any]
 MERGE_PATCH = "application/merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
 TIMEOUT_SECONDS = 30.0
 INACTIVE_SECONDS = 70.0
 """a watch that is silent for so long is dead: bookmarks come every minute"""
@@ -93,6 +94,26 @@ class Client:
         """A merge patch; a resourceVersion in it is a precondition."""
         return await self._request("patch", "PATCH", path, {}, body, MERGE_PATCH)
 
+    async def patch_where(self, path: str, tests: Mapping[str, Any], values: Mapping[str, Any]) -> Object:
+        """A JSON patch: set values where others are as expected; both by JSON pointer, None for absent.
+
+        Raises:
+            RefusedError: something is not as expected (409).
+            UnreachableError: the API server did not answer.
+        """
+        body = [{"op": "test", "path": at, "value": value} for at, value in tests.items()]
+        for at, value in values.items():
+            body.append(
+                {"op": "remove", "path": at} if value is None else {"op": "add", "path": at, "value": value}
+            )
+        try:
+            return await self._request("patch", "PATCH", path, {}, body, JSON_PATCH)
+        except RefusedError as error:
+            # the API server's word for a test that fails
+            if error.status == 422:
+                raise RefusedError(409, str(error)) from None
+            raise
+
     async def delete(self, path: str, *, uid: str) -> None:
         """DELETE the object with exactly this uid."""
         body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}}
@@ -131,7 +152,7 @@ class Client:
         method: str,
         path: str,
         query: dict[str, str],
-        body: Object | None = None,
+        body: Object | list[Object] | None = None,
         content_type: str = "application/json",
     ) -> Object:
         response = await self._send(verb, method, path, query, body, content_type)
@@ -149,7 +170,7 @@ class Client:
         method: str,
         path: str,
         query: dict[str, str],
-        body: Object | None,
+        body: Object | list[Object] | None,
         content_type: str = "application/json",
         timeout: aiohttp.ClientTimeout | None = None,
     ) -> aiohttp.ClientResponse:

@@ -16,6 +16,7 @@ from autoslicer.core.actions import (
     AddTaint,
     CreateChange,
     DeleteChange,
+    Nominate,
     PolicyStatus,
     Publish,
     RemoveTaint,
@@ -90,6 +91,8 @@ class Writer:
                 await self._publish(action)
             case TouchPod():
                 await self._touch(action)
+            case Nominate():
+                await self._nominate(action)
             case Report():
                 self._recorder.report(action)
             case PolicyStatus():
@@ -106,6 +109,12 @@ class Writer:
             if error.status != 403:
                 raise
             raise UntouchableError(str(error)) from None
+
+    async def _nominate(self, action: Nominate) -> None:
+        hint = "/status/nominatedNodeName"
+        expected = {"/metadata/uid": action.uid, "/spec/nodeName": None, hint: action.before or None}
+        path = f"{paths.pod(action.namespace, action.name)}/status"
+        self._cache.pods.observe(await self._client.patch_where(path, expected, {hint: action.node or None}))
 
     async def _create(self, action: CreateChange) -> None:
         try:

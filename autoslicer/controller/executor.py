@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -42,8 +42,26 @@ log = structlog.get_logger("autoslicer.executor")
 class Executor:
     """One task for each live change in the cache."""
 
-    def __init__(self, client: Client, cache: Cache, writer: Writer, timing: Timing) -> None:
+    def __init__(
+        self,
+        client: Client,
+        cache: Cache,
+        writer: Writer,
+        timing: Timing,
+        turn: Callable[[ReconfigurationRow, float], float] = lambda change, now: 0.0,
+    ) -> None:
+        """Nothing is done before `follow` or `resume`.
+
+        Args:
+            client: to read with.
+            cache: what is known.
+            writer: to act with.
+            timing: of the steps.
+            turn: in how many seconds the node of a change may come back, at a moment in seconds since the
+                epoch.
+        """
         self._client, self._cache, self._writer, self._timing = client, cache, writer, timing
+        self._turn = turn
         self._holds: Mapping[str, Verdict] = {}
         self._decided: frozenset[str] = frozenset()
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -137,6 +155,8 @@ class Executor:
         seen = replace(seen, sightings=sight(sightings, change, seen, now))
         sightings = seen.sightings
         status, actions = advance(change, seen, now, self._timing)
+        if status.phase == Phase.APPLIED != change.status.phase and (pause := self._turn(change, now)) > 0:
+            return sightings, pause
         if not fresh and (_moved(change.status, status) or not all(isinstance(a, WakeAt) for a in actions)):
             return await self._step(change, sightings, True, touchable)
         await self._writer.carry_out(actions, now)

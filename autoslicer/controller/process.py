@@ -23,6 +23,7 @@ from autoslicer.controller.executor import Executor
 from autoslicer.controller.http import serving
 from autoslicer.controller.loop import RETRY_SECONDS, Loop
 from autoslicer.controller.measures import step
+from autoslicer.controller.nominator import Nominator
 from autoslicer.controller.settings import Settings, listen_on
 from autoslicer.core.progress import Timing
 from autoslicer.core.reading import Row
@@ -49,7 +50,8 @@ async def run(settings: Settings, client: Client, cache: Cache, metrics: Metrics
     recorder = Recorder(writing, identity)
     writer = Writer(writing, cache, recorder)
     timing = Timing(settings.idle_confirm_seconds, settings.publish_settle_seconds)
-    executor = Executor(client, cache, writer, timing)
+    nominator = Nominator(client, cache, writer, settings.ready_spacing_seconds)
+    executor = Executor(client, cache, writer, timing, nominator.turn)
     loop = Loop(cache, writer, executor, Batcher(), metrics)
 
     async def work() -> None:
@@ -58,7 +60,7 @@ async def run(settings: Settings, client: Client, cache: Cache, metrics: Metrics
         _record(cache, metrics)
         try:
             await _renewed(cache)
-            async with running(recorder.run()):
+            async with running(recorder.run()), running(nominator.run()):
                 await loop.run()
         finally:
             metrics.leader.set(0)

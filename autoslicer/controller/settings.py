@@ -31,6 +31,7 @@ class Settings(BaseSettings):
     log_format: Literal["text", "json"] = "text"
     idle_confirm_seconds: Seconds = 1.0
     publish_settle_seconds: Seconds = 5.0
+    ready_spacing_seconds: Seconds = 2.0
     lease_duration_seconds: int = 15
     renew_deadline_seconds: int = 10
     retry_period_seconds: int = 2

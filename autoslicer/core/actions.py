@@ -103,6 +103,20 @@ class SetConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class Nominate:
+    """Hint to kube-scheduler that the pod belongs on the node; an empty `node` takes the hint back.
+
+    Precondition: the pod's uid, that it is not bound, and that its hint is `before` (empty: it has none).
+    """
+
+    namespace: str
+    name: str
+    uid: str
+    before: str
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """An event on an object (kind Pod, Node, MigReconfiguration or MigAutoscalingPolicy).
 
@@ -154,6 +168,7 @@ Action = (
     | Publish
     | TouchPod
     | SetConfig
+    | Nominate
     | Report
     | PolicyStatus
     | WakeAt

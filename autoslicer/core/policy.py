@@ -73,6 +73,7 @@ class Policy:
         min_benefit: pods served per reshaped node, at least.
         pending_deadline_seconds: the deadline of Applied, and again of Verified.
         headroom: how many slices of a profile are to stay free on the policy's nodes together.
+        nominate: the pods that a change serves are hinted to their node, see `nominating`.
         conditions: as the object's status has them now.
     """
 
@@ -95,6 +96,7 @@ class Policy:
     min_benefit: int = 1
     pending_deadline_seconds: float = 1800
     headroom: Counts = ()
+    nominate: bool = True
     conditions: tuple[Condition, ...] = ()
 
 

@@ -47,6 +47,7 @@ POLICY: dict[str, Any] = {
         },
         "headroom": [{"profile": "1g.10gb", "free": 4}, {"profile": "3g.40gb", "free": 1}],
         "recovery": {"pendingDeadlineSeconds": 60},
+        "scheduling": {"nominate": False},
     },
     "status": {
         "observedGeneration": 3,

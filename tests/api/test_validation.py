@@ -35,6 +35,7 @@ DEFAULTS = {
     "disruption": {"budgets": [{"nodes": "10%"}], "cooldownSeconds": 600, "minBenefit": 1},
     "headroom": [],
     "recovery": {"pendingDeadlineSeconds": 1800},
+    "scheduling": {"nominate": True},
 }
 OF_SPEC = [c for c in constraints("MigAutoscalingPolicy") if c.path[:1] != ("status",)]
 

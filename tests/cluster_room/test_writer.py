@@ -22,6 +22,7 @@ from autoslicer.core.actions import (
     AddTaint,
     CreateChange,
     DeleteChange,
+    Nominate,
     PolicyStatus,
     Publish,
     RemoveTaint,
@@ -480,3 +481,51 @@ async def test_a_name_cannot_leave_its_collection(cluster: Cluster, account: Pat
     assert refused.value.status == 404
     assert repr(name) in str(refused.value) or f'"{name}" not found' in str(refused.value)
     await client.close()
+
+
+async def _pending(cluster: Cluster) -> Object:
+    key = cluster.pod("infer", {"1g.10gb": 1})
+    await until(lambda: "conditions" in cluster.get_pod(key)["status"])
+    return cluster.get_pod(key)
+
+
+def _nominate(pod: Object, before: str = "", node: str = "gpu-a") -> Nominate:
+    meta = pod["metadata"]
+    return Nominate(meta["namespace"], meta["name"], meta["uid"], before, node)
+
+
+async def test_a_nomination_changes_nothing_else(cluster: Cluster, writer: Writer, cache: Cache) -> None:
+    """The hint is set, moved and taken back; nothing else of the pod changes, and the cache knows at once."""
+    before = await _pending(cluster)
+    key = f"{before['metadata']['namespace']}/infer"
+    for action in (_nominate(before), _nominate(before, "gpu-a", "gpu-b"), _nominate(before, "gpu-b", "")):
+        await _do(writer, action)
+        after = cluster.get_pod(key)
+        assert after["status"].pop("nominatedNodeName", "") == action.node == cache.pods.rows[key].nominated
+        assert (after["spec"], after["status"]) == (before["spec"], before["status"])
+
+
+@pytest.mark.parametrize("spoil", ["uid", "nominated", "bound", "gone"])
+async def test_a_pod_that_has_changed_is_not_nominated(
+    cluster: Cluster, writer: Writer, account: object, spoil: str
+) -> None:
+    """Another pod of the name, one with somebody else's hint, and one that is bound stay as they are."""
+    pod = await _pending(cluster)
+    action, key = _nominate(pod), f"{pod['metadata']['namespace']}/infer"
+    path = f"/api/v1/namespaces/{pod['metadata']['namespace']}/pods/infer"
+    match spoil:
+        case "uid":
+            action = replace(action, uid="another")
+        case "nominated":
+            cluster.api.patch(f"{path}/status", {"status": {"nominatedNodeName": "gpu-z"}})
+        case "bound":
+            cluster.plain_node("gpu-z")
+            binding = {"metadata": {"name": "infer"}, "target": {"kind": "Node", "name": "gpu-z"}}
+            cluster.api.create(f"{path}/binding", binding)
+        case "gone":
+            cluster.delete_pod(key)
+    with pytest.raises(RefusedError) as refused:
+        await _do(writer, action)
+    assert refused.value.conflict
+    if spoil != "gone":
+        assert cluster.get_pod(key)["status"].get("nominatedNodeName", "") in ("", "gpu-z")

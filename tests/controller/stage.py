@@ -70,6 +70,12 @@ async def controlling(client: Client, stale_seconds: float = STALE_SECONDS) -> A
 def waiting_change(cluster: Cluster, node: str) -> str:
     """Create an approved change of a node that has no GPUs: it is cancelled as soon as it is looked at."""
     cluster.plain_node(node)
+    name: str = cluster.api.create(paths.CHANGES, change_of(cluster, node))["metadata"]["name"]
+    return name
+
+
+def change_of(cluster: Cluster, node: str, serves: tuple[str, ...] = ()) -> Object:
+    """The first change of a node, approved."""
     row = ReconfigurationRow(
         name=f"{node}-1",
         uid="",
@@ -82,13 +88,12 @@ def waiting_change(cluster: Cluster, node: str) -> str:
         source="all-7g.80gb",
         target="autoslicer-000000000000",
         gpus=(GpuTarget(0, (("7g.80gb", 1),), (("1g.10gb", 7),), True),),
-        serves=(),
+        serves=serves,
         evicts=(),
         pending_deadline=60.0,
         approved=True,
     )
-    cluster.api.create(paths.CHANGES, documents.change(row, row.node_uid))
-    return row.name
+    return documents.change(row, row.node_uid)
 
 
 def phase_of(cluster: Cluster, change: str) -> str:

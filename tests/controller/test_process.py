@@ -20,6 +20,7 @@ NOISE = ("Task was destroyed", "never retrieved", "never awaited", "Traceback", 
 TABLE_OF_WRITES = {
     ("patch", "nodes", ""),
     ("patch", "pods", ""),
+    ("patch", "pods", "status"),
     ("update", "configmaps", ""),
     ("create", "migreconfigurations", ""),
     ("patch", "migreconfigurations", "status"),

@@ -105,6 +105,7 @@ READ = {"get", "list", "watch"}
 EVERYWHERE = {
     ("nodes", ""): READ | {"patch"},
     ("pods", ""): READ,
+    ("pods/status", ""): {"patch"},
     ("resourceslices.resource.k8s.io", ""): {"list", "watch"},
     ("migautoscalingpolicies.autoslicer.dev", ""): READ,
     ("migautoscalingpolicies.autoslicer.dev/status", ""): {"patch"},

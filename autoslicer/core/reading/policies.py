@@ -67,6 +67,7 @@ def policy(obj: object) -> Policy:
             "pendingDeadlineSeconds", _DEFAULT.pending_deadline_seconds
         ),
         headroom=_headroom(spec),
+        nominate=spec.fields("scheduling").flag("nominate", _DEFAULT.nominate),
         conditions=conditions(top.fields("status")),
     )
 

@@ -1,0 +1,183 @@
+"""Sets and renews hints to kube-scheduler as soon as a pod shows that it lacks one."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+
+import structlog
+
+from autoslicer.cluster.cache import Cache, same_but_for_version
+from autoslicer.cluster.client import Client, RefusedError, UnreachableError
+from autoslicer.cluster.version import release
+from autoslicer.cluster.writer import Writer
+from autoslicer.controller.spacing import Spacing
+from autoslicer.core.nominating import OLDEST_VERSION, TAKE_BACK_SECONDS, nomination
+from autoslicer.core.phases import Phase, live
+from autoslicer.core.policy import Policy
+from autoslicer.core.reading import Row
+from autoslicer.core.rows import NodeRow, PodRow, ReconfigurationRow, Step
+
+BURST, PER_SECOND = 10, 2.0
+"""hints for one pod: so many at once, and so many a second in the long run"""
+RETRY_SECONDS = 1.0
+"""until the next attempt where the API server did not take a hint"""
+
+log = structlog.get_logger("autoslicer.nominator")
+
+
+class Nominator:
+    """Gives every pod the hint that `core.nominating` says; it needs no memory to do so.
+
+    It listens to the cache from the start, and acts while `run` does.
+    """
+
+    def __init__(self, client: Client, cache: Cache, writer: Writer, spacing_seconds: float = 0.0) -> None:
+        self._client, self._cache, self._writer = client, cache, writer
+        self._spacing, self._able = Spacing(spacing_seconds), False
+        # by pod, the changes by name that serve or have served it; and all that are live
+        self._serving: dict[str, dict[str, ReconfigurationRow]] = {}
+        self._live: dict[str, ReconfigurationRow] = {}
+        self._due: set[str] = set()
+        self._busy: set[str] = set()
+        self._poked = asyncio.Event()
+        self._given: dict[str, tuple[float, float]] = {}
+        cache.listen(self._hear)
+
+    async def run(self) -> None:
+        """Hint until cancelled; return where this cluster's scheduler would not heed hints."""
+        found = await self._release()
+        if found < OLDEST_VERSION:
+            wanted, have = (".".join(map(str, version)) for version in (OLDEST_VERSION, found))
+            log.warning("pods are not nominated", reason=f"that needs Kubernetes {wanted}, this is {have}")
+            return
+        self._able = True
+        self._note(self._serving)
+        try:
+            async with asyncio.TaskGroup() as group:
+                while True:
+                    await self._poked.wait()
+                    self._poked.clear()
+                    for key in self._due - self._busy:
+                        self._busy.add(key)
+                        group.create_task(self._settle(key), name=f"hint {key}")
+        finally:
+            self._able = False
+
+    def turn(self, change: ReconfigurationRow, now: float) -> float:
+        """In how many seconds the change's node may come back, so that it wipes no other node's hints."""
+        policy = self._policies().get(change.policy)
+        if not self._able or policy is None or not policy.nominate:
+            return 0.0
+        return self._spacing.turn(change.name, now)
+
+    async def _release(self) -> tuple[int, int]:
+        while True:
+            try:
+                return await release(self._client)
+            except (RefusedError, UnreachableError) as error:
+                log.warning("the version of Kubernetes cannot be read", error=str(error))
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def _settle(self, key: str) -> None:
+        """Bring the pod's hint in order, as often as something about it changes meanwhile."""
+        try:
+            while key in self._due:
+                self._due.discard(key)
+                await self._look(key, time.time())
+        except Exception:
+            # a fault of ours, which must not end the hints of all other pods
+            log.exception("a pod is not nominated", pod=key)
+        finally:
+            self._busy.discard(key)
+
+    async def _look(self, key: str, now: float) -> None:
+        """Set or take back the pod's hint where that is due."""
+        pod = self._cache.pods.rows.get(key)
+        if pod is None:
+            self._given.pop(key, None)
+            return
+        serving, nodes = self._serving.get(key, {}).values(), self._cache.nodes.rows
+        action = nomination(pod, serving, nodes, self._policies(), now)
+        if action is None:
+            return
+        later = asyncio.get_running_loop().call_later
+        if (pause := self._pause(key, now)) > 0:
+            later(pause, self._note, [key])
+            return
+        try:
+            await self._writer.carry_out([action], now)
+        except (RefusedError, UnreachableError) as error:
+            if not (isinstance(error, RefusedError) and error.conflict):
+                log.warning("a pod is not nominated", pod=key, node=action.node, error=str(error))
+                later(RETRY_SECONDS, self._note, [key])
+            # else the news of what has changed is on its way
+        else:
+            log.debug("nominated", pod=key, node=action.node)
+
+    def _pause(self, key: str, now: float) -> float:
+        """Seconds until the pod may get another hint; 0 where it gets one now, which is counted."""
+        left, at = self._given.get(key, (float(BURST), now))
+        left = min(float(BURST), left + max(0.0, now - at) * PER_SECOND)
+        if left < 1:
+            return (1 - left) / PER_SECOND
+        self._given[key] = (left - 1, now)
+        return 0.0
+
+    def _policies(self) -> dict[str, Policy]:
+        return {policy.name: policy for policy in self._cache.policies.rows()}
+
+    def _hear(self, old: Row | None, new: Row | None) -> None:
+        row = new if new is not None else old
+        if row is None or same_but_for_version(old, new):
+            return
+        match row:
+            case PodRow():
+                if row.key in self._serving:
+                    self._note([row.key])
+            case ReconfigurationRow():
+                self._learn(row, gone=new is None)
+            case NodeRow():
+                for change in self._live.values():
+                    self._note(change.serves if change.node == row.name else ())
+            case Policy():
+                self._note(self._serving)
+
+    def _learn(self, change: ReconfigurationRow, *, gone: bool) -> None:
+        """Remember who is served, and forget it with the object.
+
+        The hints of a change that was deleted on its way are taken back.
+        """
+        self._live.pop(change.name, None)
+        if gone and live(change):
+            change = _cancelled(change, time.time())
+            asyncio.get_running_loop().call_later(TAKE_BACK_SECONDS, self._forget, change)
+        elif gone:
+            self._forget(change)
+            return
+        elif live(change):
+            self._live[change.name] = change
+        for key in change.serves:
+            self._serving.setdefault(key, {})[change.name] = change
+        self._note(change.serves)
+
+    def _forget(self, change: ReconfigurationRow) -> None:
+        for key in change.serves:
+            known = self._serving.get(key, {})
+            # a new object of that name may have come
+            if change.name in known and known[change.name].uid == change.uid:
+                del known[change.name]
+            if not known:
+                self._serving.pop(key, None)
+
+    def _note(self, keys: Iterable[str]) -> None:
+        """Look at these pods soon."""
+        self._due.update(keys)
+        self._poked.set()
+
+
+def _cancelled(change: ReconfigurationRow, now: float) -> ReconfigurationRow:
+    steps = (*change.status.steps, Step(Phase.CANCELLED, now))
+    return replace(change, status=replace(change.status, phase=Phase.CANCELLED, steps=steps))

@@ -1,0 +1,95 @@
+"""Nominated nodes: which waiting pods are hinted to kube-scheduler, and which hints are taken back.
+
+A slice that appears goes to the first pod that the scheduler tries, and that is the oldest, not the one for
+which it was cut. The scheduler keeps room for a pod that is nominated to a node, against all pods of no
+higher priority, provided that it knows of the nomination before the slice appears. It forgets it whenever it
+tries the pod in vain, so that the hint has to be set again then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from autoslicer.core import applying, evidence, fitting
+from autoslicer.core.actions import Nominate
+from autoslicer.core.demand import SCHEDULERS
+from autoslicer.core.phases import FINAL, Phase, phase, reached
+from autoslicer.core.policy import Policy
+from autoslicer.core.reasons import Reason
+from autoslicer.core.rows import NodeRow, PodRow, ReconfigurationRow
+from autoslicer.core.transition import SUCCEEDED, condition
+
+OLDEST_VERSION = (1, 35)
+"""before this release of Kubernetes the scheduler takes nominations by others for its own, and drops them"""
+TAKE_BACK_SECONDS = 300.0
+"""a hint of ours that is still there so long after the change has ended may be the scheduler's own by now"""
+
+
+def nomination(
+    pod: PodRow,
+    serving: Iterable[ReconfigurationRow],
+    nodes: Mapping[str, NodeRow],
+    policies: Mapping[str, Policy],
+    now: float,
+) -> Nominate | None:
+    """The hint that the pod lacks, or that it has and must lose; None where all is well.
+
+    A hint that somebody else has set is left alone.
+
+    Args:
+        pod: as it is now.
+        serving: the changes that serve or have served it.
+        nodes: by name.
+        policies: by name.
+        now: seconds since the epoch.
+    """
+    if pod.phase != "Pending" or pod.node or pod.terminating:
+        return None
+    found = sorted(serving, key=lambda change: change.name)
+    promised = [change.node for change in found if _promises(change, nodes, policies)] if _hears(pod) else []
+    wanted = promised[0] if promised else ""
+    if pod.nominated in (wanted, *promised):
+        return None
+    ours = any(change.node == pod.nominated and _void(change, pod, now) for change in found)
+    if pod.nominated and not ours:
+        return None
+    return Nominate(pod.namespace, pod.name, pod.uid, pod.nominated, wanted)
+
+
+def _hears(pod: PodRow) -> bool:
+    """The scheduler that listens to hints tries the pod."""
+    return pod.scheduler in SCHEDULERS and not pod.gated and not pod.ignored
+
+
+def _promises(
+    change: ReconfigurationRow, nodes: Mapping[str, NodeRow], policies: Mapping[str, Policy]
+) -> bool:
+    """The change's slices are there or about to appear, and its pods are to have them."""
+    node, policy = nodes.get(change.node), policies.get(change.policy)
+    if node is None or node.uid != change.node_uid or fitting.closed(node) is not None:
+        return False
+    if policy is None or not policy.nominate:
+        return False
+    here = phase(change)
+    return here in (Phase.APPLIED, Phase.VERIFIED) or (here is Phase.LABELLED and _under_way(change, node))
+
+
+def _under_way(change: ReconfigurationRow, node: NodeRow) -> bool:
+    """mig-manager's run was seen to begin."""
+    if evidence.config(node) != change.target or evidence.state(node) == "failed":
+        return False
+    run = condition(change.status, applying.RUN_STARTED)
+    return run is not None or bool(evidence.paused(node)) or evidence.state(node) == "success"
+
+
+def _void(change: ReconfigurationRow, pod: PodRow, now: float) -> bool:
+    """The change promised the pod its node, and does so no more."""
+    here = phase(change)
+    if here is Phase.ROLLING_BACK:
+        return True
+    ended = reached(change, here)
+    if here not in FINAL or ended is None or not pod.created <= ended > now - TAKE_BACK_SECONDS:
+        return False
+    why = condition(change.status, SUCCEEDED)
+    # pods that come after the first one keep theirs until they are bound
+    return not (here is Phase.DONE and why is not None and why.reason == Reason.Done)
