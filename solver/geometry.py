@@ -122,7 +122,7 @@ def by_product(label: str, seen: frozenset[str] = frozenset()) -> Geometry | Non
     >>> by_product("NVIDIA-GB200", frozenset({"1g.24gb", "7g.186gb"})) is None
     True
     """
-    product = _product(label)
+    product = plain_product(label)
     return _find(lambda record: product in record["product_labels"], seen)
 
 
@@ -132,7 +132,7 @@ def pci_ids(label: str) -> tuple[str, ...]:
     >>> pci_ids("NVIDIA-A30")
     ('0x20B710DE',)
     """
-    product = _product(label)
+    product = plain_product(label)
     records = (record for _, record in _table() if product in record["product_labels"])
     return tuple(device_id for record in records for device_id in record["pci_device_ids"])
 
@@ -189,7 +189,8 @@ def _reported(name: str, row: Mapping[str, Any], compute: int) -> Profile:
     return Profile(name, parts.compute, row["size"], starts, row["maxCount"], engines, row.get("id"))
 
 
-def _product(label: str) -> str:
+def plain_product(label: str) -> str:
+    """The product's name without what the device plugin's modes append to it."""
     return re.sub(r"(-MIG-.*)?(-SHARED)?$", "", label)
 
 

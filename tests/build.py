@@ -296,13 +296,13 @@ def mignode(name: str) -> MigNode:
 
 
 def policy(name: str = "default", selector: Mapping[str, str] | None = None) -> Builder:
-    """A policy in mode Auto without windows, budgets and cooldown, over all nodes that can do MIG."""
+    """A policy in mode Auto without windows, budgets, canary and cooldown, over all nodes that can do MIG."""
     labels = dict(selector or {"nvidia.com/mig.capable": "true"})
     spec = {
         "nodeSelector": {"matchLabels": labels},
         "mode": "Auto",
         "trigger": {"pendingSeconds": 0, "batchIdleSeconds": 0, "batchMaxSeconds": 0},
-        "disruption": {"budgets": [{"nodes": "100%"}], "cooldownSeconds": 0},
+        "disruption": {"budgets": [{"nodes": "100%"}], "cooldownSeconds": 0, "canary": False},
     }
     metadata = {"name": name, "uid": f"policy-{name}", "generation": 1}
     return Builder(

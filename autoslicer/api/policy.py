@@ -191,6 +191,11 @@ class Disruption(Model):
     budgets: Annotated[list[Budget], Field(min_length=1, max_length=16, json_schema_extra=ATOMIC)] = Field(
         [Budget(nodes="10%")], description="Limits; of those that count now the strictest decides."
     )
+    canary: bool = Field(
+        True,
+        description="Whether the first change of a kind of node (GPU model, driver version, mig-manager's "
+        "image) must be Done before others of that kind start.",
+    )
     cooldown_seconds: Seconds = Field(600, description="How long a node rests after a change that is Done.")
     min_benefit: Annotated[int, Field(ge=1, le=1000)] = Field(
         1, description="How many pods a change of a node must serve at least."
@@ -303,7 +308,10 @@ class PolicyStatus(Model):
     observed_generation: Count | None = Field(
         None, description="metadata.generation of the policy that this status was computed from."
     )
-    conditions: Conditions | None = Field(None, description="Ready: the policy is in force.")
+    conditions: Conditions | None = Field(
+        None,
+        description="Ready: the policy is in force. Degraded: so many changes have failed that none starts.",
+    )
     nodes: NodeCounts | None = Field(None, description="The nodes of the policy, counted.")
     pods: PodCounts | None = Field(None, description="The pods that ask for MIG slices, counted.")
     last_plan: LastPlan | None = Field(None, description="The newest plan, in short.")

@@ -21,6 +21,7 @@ def change(row: ReconfigurationRow, owner: str) -> Document:
         "metadata": {
             "name": row.name,
             "labels": {names.POLICY_LABEL: row.policy},
+            "annotations": {names.KIND: row.kind},
             "ownerReferences": [{"apiVersion": "v1", "kind": "Node", "name": row.node, "uid": owner}],
         },
         "spec": {

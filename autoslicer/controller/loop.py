@@ -19,6 +19,7 @@ from autoslicer.controller.measures import measure
 from autoslicer.core import names
 from autoslicer.core.actions import Action
 from autoslicer.core.cycle import decide
+from autoslicer.core.fleet import DEFAULT_LIMITS, FleetLimits
 from autoslicer.core.idleness import asks_gpu
 from autoslicer.core.planner import Prepared
 from autoslicer.core.reading import Row
@@ -43,10 +44,12 @@ class Loop:
         executor: Executor,
         batcher: Batcher,
         metrics: Metrics,
+        limits: FleetLimits = DEFAULT_LIMITS,
         stale_seconds: float = STALE_SECONDS,
     ) -> None:
         self._cache, self._writer, self._executor = cache, writer, executor
         self._batcher, self._metrics, self._stale_seconds = batcher, metrics, stale_seconds
+        self._limits = limits
         self._prepared = Prepared()
         cache.listen(self._hear)
 
@@ -88,7 +91,7 @@ class Loop:
         taken = time.monotonic()
         # 2. what shall be done; planning may take long and must not hold up the watches
         decision, self._prepared = await search.apart(
-            partial(decide, snapshot, snapshot.policies, now, self._prepared)
+            partial(decide, snapshot, snapshot.policies, now, self._prepared, limits=self._limits)
         )
         decided = time.monotonic()
         # 3. do it

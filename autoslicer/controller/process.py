@@ -52,7 +52,7 @@ async def run(settings: Settings, client: Client, cache: Cache, metrics: Metrics
     timing = Timing(settings.idle_confirm_seconds, settings.publish_settle_seconds)
     nominator = Nominator(client, cache, writer, settings.ready_spacing_seconds)
     executor = Executor(client, cache, writer, timing, nominator.turn)
-    loop = Loop(cache, writer, executor, Batcher(), metrics)
+    loop = Loop(cache, writer, executor, Batcher(), metrics, settings.limits())
 
     async def work() -> None:
         log.info("leading", identity=identity)

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from autoslicer.cluster.lease import LeaseTimings
+from autoslicer.core.fleet import FleetLimits
 
 _POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -32,6 +33,8 @@ class Settings(BaseSettings):
     idle_confirm_seconds: Seconds = 1.0
     publish_settle_seconds: Seconds = 5.0
     ready_spacing_seconds: Seconds = 2.0
+    starts_per_minute: Annotated[int, Field(ge=1)] = 30
+    breaker_failures: Annotated[int, Field(ge=0)] = 3
     lease_duration_seconds: int = 15
     renew_deadline_seconds: int = 10
     retry_period_seconds: int = 2
@@ -41,6 +44,10 @@ class Settings(BaseSettings):
         return LeaseTimings(
             self.lease_duration_seconds, self.renew_deadline_seconds, self.retry_period_seconds
         )
+
+    def limits(self) -> FleetLimits:
+        """What no demand can raise."""
+        return FleetLimits(self.starts_per_minute, self.breaker_failures)
 
     @model_validator(mode="after")
     def _lease(self) -> Self:

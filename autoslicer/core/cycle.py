@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from autoslicer.core import fitting, marks, names, planner, validation
+from autoslicer.core import breaker, canary, fairness, fitting, marks, names, planner, validation
 from autoslicer.core.actions import Action, CreateChange, DeleteChange, RemoveTaint, Report
+from autoslicer.core.fleet import DEFAULT_LIMITS, FleetLimits
 from autoslicer.core.gates import Gates, rest
 from autoslicer.core.phases import Phase, live, number, phase, started
 from autoslicer.core.plan import Plan, Reshape, Verdict
@@ -49,6 +50,7 @@ def decide(
     prepared: planner.Prepared,
     *,
     effort: int = planner.EFFORT,
+    limits: FleetLimits = DEFAULT_LIMITS,
 ) -> tuple[Decision, planner.Prepared]:
     """The decision for this moment; equal inputs give equal outputs.
 
@@ -59,13 +61,14 @@ def decide(
         prepared: what the last call returned, or `planner.Prepared()`; it saves work and never changes the
             result.
         effort: counted work that the search may spend.
+        limits: of the whole fleet.
     """
     # 1. what would be best
     outcome, prepared = planner.replan(snapshot, policies, now, prepared, effort=effort, waiting=True)
     plan = outcome.plan
     # 2. what of it may start now: changes that wait already come first, then new ones in the plan's order
     governed = governed_nodes(snapshot, policies)
-    gates = Gates(snapshot, policies, {name: len(nodes) for name, nodes in governed.items()}, now)
+    gates = Gates(snapshot, policies, {name: len(nodes) for name, nodes in governed.items()}, now, limits)
     holds = dict(_holds(snapshot, gates))
     created, blocked = _create(snapshot, policies, plan, gates, now)
     withheld = tuple(sorted((*blocked, *_held_pods(snapshot, holds)), key=lambda verdict: verdict.name))
@@ -73,9 +76,9 @@ def decide(
     actions: tuple[Action, ...] = (
         *_sweep(snapshot),
         *created,
-        *_forget(snapshot),
+        *_forget(snapshot, limits),
         *_told(snapshot, plan, withheld),
-        *standings(snapshot, policies, plan, outcome.demand, outcome.conflicts, now),
+        *standings(snapshot, policies, plan, outcome.demand, outcome.conflicts, now, gates.open_circuit),
     )
     ahead = (outcome.wake, *gates.wakes, *_rests(snapshot, governed, policies))
     wakes = [at for at in ahead if at is not None and at > now]
@@ -91,8 +94,7 @@ def _holds(snapshot: Snapshot, gates: Gates) -> Iterator[tuple[str, Verdict]]:
             message = f"approve it with: autoslicer approve {change.name}"
             yield change.name, Verdict(change.node, Reason.AwaitingApproval, message)
             continue
-        held = gates.pass_through(change.node, change.policy, change.cause)
-        if held is not None:
+        if (held := gates.pass_through(change)) is not None:
             yield change.name, held
 
 
@@ -105,13 +107,12 @@ def _create(
     """
     created: list[CreateChange] = []
     blocked: list[Verdict] = []
-    for reshape in plan.reshapes:
+    for reshape in fairness.ordered(snapshot, policies, plan.reshapes, now):
         policy = policies[reshape.policy]
         auto = policy.mode is Mode.AUTO
-        node, name = reshape.node, reshape.policy
-        held = gates.pass_through(node, name, reshape.cause) if auto else gates.closed(node, name)
-        if held is None:
-            created.append(CreateChange(_change(snapshot, reshape, policy, plan, now, approved=auto)))
+        change = _change(snapshot, reshape, policy, plan, now, approved=auto)
+        if (held := (gates.pass_through if auto else gates.closed)(change)) is None:
+            created.append(CreateChange(change))
         else:
             blocked += [Verdict(pod, held.reason, held.message) for pod in reshape.serves]
     return tuple(created), tuple(blocked)
@@ -139,6 +140,7 @@ def _change(
         pending_deadline=policy.pending_deadline_seconds,
         approved=approved,
         cause=reshape.cause,
+        kind=canary.kind(snapshot, snapshot.nodes[reshape.node]),
     )
 
 
@@ -152,11 +154,15 @@ def _sweep(snapshot: Snapshot) -> Iterator[RemoveTaint]:
             yield RemoveTaint(name, node.resource_version, ours if orphan else None)
 
 
-def _forget(snapshot: Snapshot) -> Iterator[DeleteChange]:
-    """Ended changes beyond the newest few of their node."""
+def _forget(snapshot: Snapshot, limits: FleetLimits) -> Iterator[DeleteChange]:
+    """Ended changes beyond the newest few of their node, but for those that gates remember something by."""
+    proof = {change.name for change in canary.proof(snapshot).values()}
+    failed = {change.name for change in breaker.failures(snapshot, limits)}
     for _, changes in sorted(snapshot.history.items()):
         ended = [change for change in changes if not live(change)]
-        yield from (DeleteChange(change.name, change.uid) for change in ended[:-KEPT_CHANGES])
+        for change in ended[:-KEPT_CHANGES]:
+            if change.name not in proof | failed:
+                yield DeleteChange(change.name, change.uid)
 
 
 def _held_pods(snapshot: Snapshot, holds: Mapping[str, Verdict]) -> Iterator[Verdict]:

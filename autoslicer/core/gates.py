@@ -1,18 +1,19 @@
-"""What holds a change back although the plan is right: suspension, cooldown, apply path, budgets."""
+"""What holds a change back although the plan is right."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 
-from autoslicer.core import budgets, eligibility
-from autoslicer.core.causes import Cause
+from autoslicer.core import breaker, budgets, canary, eligibility
+from autoslicer.core.fleet import DEFAULT_LIMITS, FleetLimits
 from autoslicer.core.phases import Phase, live, phase, reached, started
 from autoslicer.core.plan import Verdict
 from autoslicer.core.policy import Policy
 from autoslicer.core.reasons import Reason
+from autoslicer.core.reversal import reversal
 from autoslicer.core.rows import ReconfigurationRow
 from autoslicer.core.snapshot import Snapshot
 from autoslicer.core.times import rfc3339
@@ -21,6 +22,7 @@ from autoslicer.core.transition import SUCCEEDED, condition
 RETRY_SECONDS = 30.0
 """a node whose last change was cancelled rests so long, and twice as long for each one before it that was
 cancelled as well: a plan that keeps failing its validation causes no stream of changes"""
+MINUTE = 60.0
 
 
 @dataclass(slots=True)
@@ -34,7 +36,12 @@ class Gates:
         policies: by name.
         governed: how many nodes each policy governs.
         now: seconds since the epoch.
+        limits: of the whole fleet.
         running: how many nodes are in a change or may begin one, by policy.
+        starts: when changes started within the last minute, those that pass included, in order.
+        proven: the kinds of nodes of which a change was Done.
+        trying: by kind of node, the change that is under way or may begin.
+        open_circuit: why nothing may start anywhere; empty where it may.
         wakes: when what was refused may pass by the time alone (seconds since the epoch).
     """
 
@@ -42,47 +49,96 @@ class Gates:
     policies: Mapping[str, Policy]
     governed: Mapping[str, int]
     now: float
-    running: dict[str, int] = field(default_factory=dict)
-    wakes: list[float] = field(default_factory=list)
+    limits: FleetLimits = DEFAULT_LIMITS
+    running: dict[str, int] = field(init=False, default_factory=dict)
+    starts: list[float] = field(init=False, default_factory=list)
+    proven: frozenset[str] = field(init=False, default=frozenset())
+    trying: dict[str, str] = field(init=False, default_factory=dict)
+    open_circuit: str = field(init=False, default="")
+    wakes: list[float] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
         for change in self.snapshot.changes.values():
             if started(change):
                 self.running[change.policy] = self.running.get(change.policy, 0) + 1
+            if change.status.started is not None and change.status.started > self.now - MINUTE:
+                self.starts.append(change.status.started)
+        self.starts.sort()
+        self.proven = frozenset(canary.proof(self.snapshot))
+        self.trying = canary.under_way(self.snapshot)
+        self.open_circuit = breaker.opened(self.snapshot, self.limits)
 
-    def closed(self, node: str, policy_name: str) -> Verdict | None:
-        """Why no change of this node may even be proposed; None where one may."""
-        policy = self.policies.get(policy_name)
+    def closed(self, change: ReconfigurationRow) -> Verdict | None:
+        """Why a change may not even be proposed; None where it may."""
+        node, policy = change.node, self.policies.get(change.policy)
         if policy is None:
-            return Verdict(node, Reason.NotGoverned, f"policy {policy_name} is gone")
+            return Verdict(node, Reason.NotGoverned, f"policy {change.policy} is gone")
         until = rest(self.snapshot, node, policy)
         if until is not None and until > self.now:
-            return Verdict(node, Reason.Cooldown, f"node {node} rests until {rfc3339(math.ceil(until))}")
+            return Verdict(node, Reason.Cooldown, f"node {node} rests until {_moment(until)}")
         if policy.suspend:
-            return Verdict(node, Reason.Suspended, f"policy {policy_name} is suspended")
+            return Verdict(node, Reason.Suspended, f"policy {policy.name} is suspended")
         return None
 
-    def pass_through(self, node: str, policy_name: str, cause: Cause = Cause.DEMAND) -> Verdict | None:
-        """Why a change of this node may not start now.
-
-        None when it may, and then its share of the budget is taken.
-        """
-        if (closed := self.closed(node, policy_name)) is not None:
-            return closed
-        policy = self.policies[policy_name]
-        if (broken := eligibility.apply_path(self.snapshot, node, policy)) is not None:
-            return broken
-        allowed = budgets.limit(policy.budgets, self.governed.get(policy_name, 0), self.now, cause)
-        if (running := self.running.get(policy_name, 0)) >= allowed:
-            self._wake(budgets.turn(policy.budgets, self.now))
-            message = f"policy {policy_name} allows {allowed} nodes in a change; {running} are"
-            return Verdict(node, Reason.BudgetExhausted, message)
-        self.running[policy_name] = running + 1
+    def pass_through(self, change: ReconfigurationRow) -> Verdict | None:
+        """Why a change may not start now; None when it may, and then its share of the limits is taken."""
+        if (held := self.closed(change)) is not None:
+            return held
+        policy = self.policies[change.policy]
+        node = self.snapshot.nodes.get(change.node)
+        kind = "" if node is None else canary.kind(self.snapshot, node)
+        checks: tuple[Callable[[], Verdict | None], ...] = (
+            lambda: self._circuit(change),
+            lambda: eligibility.apply_path(self.snapshot, change.node, policy),
+            lambda: self._reversal(change),
+            lambda: self._budget(change, policy),
+            lambda: self._canary(change, policy, kind),
+            lambda: self._pace(change),
+        )
+        for check in checks:
+            if (held := check()) is not None:
+                return held
+        self.running[policy.name] = self.running.get(policy.name, 0) + 1
+        self.trying.setdefault(kind, change.name)
+        self.starts.append(self.now)
         return None
 
-    def _wake(self, at: float | None) -> None:
-        if at is not None:
-            self.wakes.append(at)
+    def _circuit(self, change: ReconfigurationRow) -> Verdict | None:
+        return Verdict(change.node, Reason.CircuitOpen, self.open_circuit) if self.open_circuit else None
+
+    def _reversal(self, change: ReconfigurationRow) -> Verdict | None:
+        found = reversal(self.snapshot, change, self.now)
+        if found is None:
+            return None
+        self.wakes.append(found.until)
+        message = (
+            f"it would take back {found.earlier} while its pods still wait, and no pod has come since; "
+            f"not before {_moment(found.until)}"
+        )
+        return Verdict(change.node, Reason.Reversal, message)
+
+    def _budget(self, change: ReconfigurationRow, policy: Policy) -> Verdict | None:
+        allowed = budgets.limit(policy.budgets, self.governed.get(policy.name, 0), self.now, change.cause)
+        running = self.running.get(policy.name, 0)
+        if running < allowed:
+            return None
+        if (turn := budgets.turn(policy.budgets, self.now)) is not None:
+            self.wakes.append(turn)
+        message = f"policy {policy.name} allows {allowed} nodes in a change; {running} are"
+        return Verdict(change.node, Reason.BudgetExhausted, message)
+
+    def _canary(self, change: ReconfigurationRow, policy: Policy, kind: str) -> Verdict | None:
+        if not policy.canary or kind in self.proven or kind not in self.trying:
+            return None
+        message = f"{self.trying[kind]}, the first change of its kind ({kind or 'unknown'}), is not Done yet"
+        return Verdict(change.node, Reason.CanaryPending, message)
+
+    def _pace(self, change: ReconfigurationRow) -> Verdict | None:
+        most = self.limits.starts_per_minute
+        if len(self.starts) < most:
+            return None
+        self.wakes.append(self.starts[-most] + MINUTE)
+        return Verdict(change.node, Reason.RateLimited, f"{most} changes have started within a minute")
 
 
 def rest(snapshot: Snapshot, node: str, policy: Policy) -> float | None:
@@ -108,3 +164,7 @@ def _failures(ended: Sequence[ReconfigurationRow]) -> int:
 def _failed(change: ReconfigurationRow) -> bool:
     why = condition(change.status, SUCCEEDED)
     return phase(change) is Phase.CANCELLED and (why is None or why.reason != Reason.ServedElsewhere)
+
+
+def _moment(at: float) -> str:
+    return rfc3339(math.ceil(at))

@@ -51,6 +51,8 @@ IGNORE = f"{GROUP}/ignore"
 PUBLISHED = f"{GROUP}/published"
 """annotation of a mig-manager pod: `<config name>@<RFC 3339 time>` of the touch that made the kubelet project
 the ConfigMap"""
+KIND = f"{GROUP}/kind"
+"""annotation of a MigReconfiguration: the kind of node that it was planned for, see `canary.kind`"""
 POLICY_LABEL = f"{GROUP}/policy"
 CONFIG_PREFIX = "autoslicer-"
 

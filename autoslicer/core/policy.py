@@ -68,6 +68,7 @@ class Policy:
         batch_idle_seconds: plan when no new demand came for so long.
         batch_max_seconds: plan at the latest so long after the first new demand.
         objective: what of several plans is the better one; policies that can serve a common pod must agree.
+        canary: of nodes of one kind (see `canary.kind`) the first change must be Done before others start.
         budgets: limits on the nodes that are in a change at once; empty means no limit.
         cooldown_seconds: a node rests so long after Done.
         min_benefit: pods served per reshaped node, at least.
@@ -91,6 +92,7 @@ class Policy:
     batch_idle_seconds: float = 10
     batch_max_seconds: float = 60
     objective: Objective = Objective()
+    canary: bool = True
     budgets: tuple[Budget, ...] = (Budget("10%"),)
     cooldown_seconds: float = 600
     min_benefit: int = 1
@@ -109,6 +111,7 @@ BUILT_IN = Policy(
     pending_seconds=0,
     batch_idle_seconds=0,
     batch_max_seconds=0,
+    canary=False,
     budgets=(),
     cooldown_seconds=0,
 )

@@ -56,6 +56,10 @@ class Reason(StrEnum):
     # an action that is not taken, or a change that did not end as planned
     BudgetExhausted = "BudgetExhausted"
     Suspended = "Suspended"
+    CircuitOpen = "CircuitOpen"
+    CanaryPending = "CanaryPending"
+    RateLimited = "RateLimited"
+    Reversal = "Reversal"
     AwaitingApproval = "AwaitingApproval"
     Superseded = "Superseded"
     ServedElsewhere = "ServedElsewhere"

@@ -106,6 +106,7 @@ class PodRow:
         hidden_gpu_use: may use GPUs without asking (NVIDIA runtime class, NVIDIA_VISIBLE_DEVICES or a
             resource claim, without a GPU request).
         config_map: for a mig-manager pod, the ConfigMap that it mounts for mig-parted, or empty.
+        image: of a mig-manager pod; empty for every other.
         daemon: a DaemonSet controls it.
         repels: the required anti-affinity that it holds against other pods.
         key: `namespace/name`.
@@ -134,6 +135,7 @@ class PodRow:
     hidden_gpu_use: bool
     app: str = ""
     config_map: str = ""
+    image: str = ""
     published: str = ""
     ready: bool = False
     daemon: bool = False
@@ -309,3 +311,4 @@ class ReconfigurationRow:
     approved: bool
     status: ChangeStatus = field(default_factory=ChangeStatus)
     cause: Cause = Cause.DEMAND
+    kind: str = ""

@@ -16,6 +16,7 @@ from autoslicer.core.snapshot import Snapshot
 from solver.solution import By
 
 READY = "Ready"
+DEGRADED = "Degraded"
 
 
 def governed_nodes(snapshot: Snapshot, policies: Mapping[str, Policy]) -> dict[str, tuple[str, ...]]:
@@ -35,6 +36,7 @@ def standings(
     demand: Collection[str],
     conflicts: Mapping[str, str],
     now: float,
+    open_circuit: str = "",
 ) -> tuple[PolicyStatus, ...]:
     """The status of every policy that is an object in the snapshot.
 
@@ -45,6 +47,7 @@ def standings(
         demand: the keys of the pods that wait for slices.
         conflicts: why a policy must agree with another on its objective and does not, by its name.
         now: seconds since the epoch; it becomes the transition time of a condition that changes.
+        open_circuit: why no change may start anywhere, see `breaker`; empty where they may.
     """
     nodes = governed_nodes(snapshot, policies)
     by_reshape = {served.pod: served.node for served in plan.served if served.by is By.RESHAPE}
@@ -63,7 +66,10 @@ def standings(
             PolicyStatus(
                 name=name,
                 generation=policy.generation,
-                conditions=(_ready(snapshot, policy, nodes[name], conflicts, now),),
+                conditions=(
+                    _ready(snapshot, policy, nodes[name], conflicts, now),
+                    _degraded(policy, open_circuit, now),
+                ),
                 governed=len(nodes[name]),
                 reshaping=sum(
                     started(change) and change.policy == name for change in snapshot.changes.values()
@@ -86,10 +92,21 @@ def _ready(
     problem = _problem(snapshot, policy, nodes, conflicts)
     if problem is not None:
         reason, message = problem.reason, problem.message
-    status = "True" if problem is None else "False"
-    old = next((condition for condition in policy.conditions if condition.type == READY), None)
+    return _condition(policy, READY, problem is None, reason, message, now)
+
+
+def _degraded(policy: Policy, open_circuit: str, now: float) -> Condition:
+    if open_circuit:
+        return _condition(policy, DEGRADED, True, Reason.CircuitOpen, open_circuit, now)
+    return _condition(policy, DEGRADED, False, "AsExpected", "changes come to their end", now)
+
+
+def _condition(policy: Policy, kind: str, true: bool, reason: str, message: str, now: float) -> Condition:
+    """A condition whose transition time moves only with its status."""
+    status = "True" if true else "False"
+    old = next((condition for condition in policy.conditions if condition.type == kind), None)
     since = old.since if old is not None and old.status == status else now
-    return Condition(READY, status, reason, message, since, policy.generation)
+    return Condition(kind, status, reason, message, since, policy.generation)
 
 
 def _problem(

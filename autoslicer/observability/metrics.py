@@ -40,6 +40,10 @@ UNFULFILLED_REASONS = (
     Reason.Cooldown,
     Reason.BudgetExhausted,
     Reason.Suspended,
+    Reason.CircuitOpen,
+    Reason.CanaryPending,
+    Reason.RateLimited,
+    Reason.Reversal,
     Reason.AwaitingApproval,
 )
 """why a plan leaves a pod unserved, or why the change that would serve it does not start"""

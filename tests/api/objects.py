@@ -42,6 +42,7 @@ POLICY: dict[str, Any] = {
                 {"nodes": "0", "schedule": "0 8 * * mon-fri", "duration": "10h", "reasons": ["Demand"]},
                 {"nodes": "3"},
             ],
+            "canary": False,
             "cooldownSeconds": 0,
             "minBenefit": 2,
         },

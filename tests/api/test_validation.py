@@ -32,7 +32,7 @@ DEFAULTS = {
     },
     "trigger": {"pendingSeconds": 30, "batchIdleSeconds": 10, "batchMaxSeconds": 60},
     "objective": {"weight": "Requests", "starvationSeconds": 3600},
-    "disruption": {"budgets": [{"nodes": "10%"}], "cooldownSeconds": 600, "minBenefit": 1},
+    "disruption": {"budgets": [{"nodes": "10%"}], "canary": True, "cooldownSeconds": 600, "minBenefit": 1},
     "headroom": [],
     "recovery": {"pendingDeadlineSeconds": 1800},
     "scheduling": {"nominate": True},
@@ -160,7 +160,8 @@ def test_a_sentence_names_the_object_and_the_field(constraint: Constraint) -> No
         (
             ("disruption", "eviction"),
             "Never",
-            "disruption.eviction is no field; the fields here are budgets, cooldownSeconds, minBenefit",
+            "disruption.eviction is no field; the fields here are budgets, canary, cooldownSeconds, "
+            "minBenefit",
         ),
         (
             ("trigger", "pending_seconds"),

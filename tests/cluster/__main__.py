@@ -85,7 +85,7 @@ def impatient_policy(file: Path) -> Path:
     policy = yaml.safe_load((DEPLOY / "examples" / "policy.yaml").read_text())
     policy["spec"]["mode"] = "Auto"
     policy["spec"]["trigger"] = {"pendingSeconds": 1, "batchIdleSeconds": 1, "batchMaxSeconds": 1}
-    policy["spec"]["disruption"] = {"budgets": [{"nodes": "100%"}], "cooldownSeconds": 0}
+    policy["spec"]["disruption"] = {"budgets": [{"nodes": "100%"}], "cooldownSeconds": 0, "canary": False}
     file.write_text(yaml.safe_dump(policy, sort_keys=False))
     return file
 

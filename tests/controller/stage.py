@@ -58,7 +58,7 @@ async def controlling(client: Client, stale_seconds: float = STALE_SECONDS) -> A
     cache, metrics = Cache(client), Metrics()
     writer = Writer(client, cache, Recorder(client, "test"))
     executor = Executor(client, cache, writer, Timing(0.0, 0.0))
-    loop = Loop(cache, writer, executor, Batcher(), metrics, stale_seconds)
+    loop = Loop(cache, writer, executor, Batcher(), metrics, stale_seconds=stale_seconds)
     async with running(cache.run()):
         await until(lambda: cache.synced)
         try:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-import pytest
+from dataclasses import replace
+from typing import Any
 
-from autoslicer.core import budgets, configs
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from autoslicer.core import budgets, configs, reading
 from autoslicer.core.causes import Cause
+from autoslicer.core.fleet import DEFAULT_LIMITS, FleetLimits
 from autoslicer.core.gates import Gates, rest
 from autoslicer.core.policy import BUILT_IN
 from autoslicer.core.reasons import Reason
+from autoslicer.core.rows import ReconfigurationRow
 from autoslicer.core.times import rfc3339
 from tests.build import NOON, Builder, change, config_map, mig_manager, node, policy
 from tests.core.scenes import snapshot
@@ -24,17 +31,23 @@ def ended(name: str, number: int, phase: str, at: float, reason: str = "GpuBusy"
     return change(name, [{}], [{}], number=number, phase=phase).set("status", status)
 
 
-def gate(*objects: Builder, now: float = NOON) -> Gates:
+def gate(*objects: Builder, now: float = NOON, limits: FleetLimits = DEFAULT_LIMITS) -> Gates:
     """The gates over four nodes with a sound apply path, with a default policy and these objects."""
     world = [made for name in NODES for made in (node(name).gpus(1).config("all-7g.80gb"), mig_manager(name))]
     known = config_map({name: configs.DEFAULTS[name] for name in ("all-disabled", "all-7g.80gb")})
     policies = () if any(o.get("kind") == "MigAutoscalingPolicy" for o in objects) else (policy(),)
     found = snapshot(*world, known, *policies, *objects)
-    return Gates(found, found.policies, dict.fromkeys(found.policies, len(NODES)), now)
+    return Gates(found, found.policies, dict.fromkeys(found.policies, len(NODES)), now, limits)
 
 
-def reason(asked: Gates, name: str = "a", policy_name: str = "default") -> Reason | None:
-    found = asked.pass_through(name, policy_name)
+def wanted(name: str = "a", policy_name: str = "default", **fields: Any) -> ReconfigurationRow:
+    """A change of the node that waits."""
+    row = reading.change(change(name, [{"7g.80gb": 1}], [{"1g.10gb": 7}]).raw)
+    return replace(row, policy=policy_name, **fields)
+
+
+def reason(asked: Gates, name: str = "a", policy_name: str = "default", **fields: Any) -> Reason | None:
+    found = asked.pass_through(wanted(name, policy_name, **fields))
     return None if found is None else found.reason
 
 
@@ -57,7 +70,7 @@ def test_changes_that_run_and_those_that_pass_use_up_the_budget() -> None:
 
 def test_a_closed_budget_lets_nothing_pass() -> None:
     """Zero closes; the message tells both numbers."""
-    found = gate(policy().set("spec.disruption.budgets", [{"nodes": "0"}])).pass_through("a", "default")
+    found = gate(policy().set("spec.disruption.budgets", [{"nodes": "0"}])).pass_through(wanted())
     assert found is not None
     assert found.message == "policy default allows 0 nodes in a change; 0 are"
 
@@ -76,11 +89,9 @@ def test_a_budget_holds_back_only_the_causes_that_it_names() -> None:
     """And others use it up all the same."""
     rules = policy().set("spec.disruption.budgets", [{"nodes": "1", "reasons": ["Headroom"]}])
     asked = gate(rules)
-    assert asked.pass_through("a", "default", Cause.DEMAND) is None
-    held = asked.pass_through("b", "default", Cause.HEADROOM)
-    assert held is not None
-    assert held.reason is Reason.BudgetExhausted
-    assert asked.pass_through("b", "default", Cause.DEMAND) is None
+    assert reason(asked) is None
+    assert reason(asked, "b", cause=Cause.HEADROOM) is Reason.BudgetExhausted
+    assert reason(asked, "b") is None
 
 
 # suspension, and policies that went
@@ -90,8 +101,8 @@ def test_a_suspended_policy_starts_nothing() -> None:
     """Neither proposals nor starts; and without suspension both."""
     closed = gate(policy().set("spec.suspend", True))
     assert reason(closed) is Reason.Suspended
-    assert closed.closed("a", "default") is not None
-    assert gate().closed("a", "default") is None
+    assert closed.closed(wanted()) is not None
+    assert gate().closed(wanted()) is None
     assert reason(gate()) is None
 
 
@@ -107,7 +118,41 @@ def test_a_broken_apply_path_holds_starts_and_no_proposals() -> None:
     """A human sees the recommendation, and once approved why it does not start."""
     asked = gate(policy().set("spec.layouts", {"configMap": {"name": "other"}}))
     assert reason(asked) is Reason.ApplyPathNotConfigured
-    assert asked.closed("a", "default") is None
+    assert asked.closed(wanted()) is None
+
+
+# pace
+
+
+def test_only_so_many_changes_start_within_a_minute() -> None:
+    """Those that started and those that pass count, whatever became of them; then the loop wakes."""
+    started = [
+        ended(name, 1, "Cancelled", NOON - 40).set("status.startedAt", rfc3339(NOON - at))
+        for name, at in (("b", 59), ("c", 20), ("d", 60))
+    ]
+    limits = FleetLimits(starts_per_minute=4)
+    asked = gate(*started, limits=limits)
+    found = [reason(asked) for _ in range(3)]
+    assert (found, asked.wakes) == ([None, None, Reason.RateLimited], [NOON + 1])
+    assert reason(gate(*started, limits=FleetLimits(starts_per_minute=2))) is Reason.RateLimited
+    assert reason(gate(*started, limits=FleetLimits(starts_per_minute=2), now=NOON + 1)) is None
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.integers(0, 20), min_size=1, max_size=25), st.integers(1, 5))
+def test_no_minute_has_more_starts_than_allowed(waits: list[int], most: int) -> None:
+    """Whenever changes are asked for: the starts of the past decide, and every start is one of them."""
+    starts: list[float] = []
+    now = NOON
+    for pause in waits:
+        now += pause
+        past = [
+            ended("z", n, "Done", at).set("status.startedAt", rfc3339(at)) for n, at in enumerate(starts, 1)
+        ]
+        if reason(gate(*past, now=now, limits=FleetLimits(starts_per_minute=most))) is None:
+            starts.append(now)
+    for at in starts:
+        assert sum(at <= other < at + 60 for other in starts) <= most
 
 
 # rest
@@ -134,10 +179,10 @@ def test_the_rest_is_over_when_its_time_is() -> None:
     """Not a moment before; the message tells when, and is the same all the while."""
     rested = policy().set("spec.disruption.cooldownSeconds", 600)
     done = ended("a", 1, "Done", NOON + 0.25)
-    found = gate(rested, done, now=NOON + 600).pass_through("a", "default")
+    found = gate(rested, done, now=NOON + 600).pass_through(wanted())
     assert found is not None
     assert (found.reason, found.message) == (Reason.Cooldown, "node a rests until 2026-11-20T12:10:01Z")
-    assert gate(rested, done, now=NOON + 1).pass_through("a", "default") == found
+    assert gate(rested, done, now=NOON + 1).pass_through(wanted()) == found
     assert reason(gate(rested, done, now=NOON + 600.25)) is None
 
 

@@ -101,7 +101,7 @@ class Controller:
 
 
 def policy(cluster: Cluster, **spec: object) -> None:
-    """Create the policy `default`, by default Auto, budget 100 %, windows of a second and no cooldown."""
+    """Create the policy `default`: Auto, budget 100 %, windows of a second, neither canary nor cooldown."""
     body = {
         "apiVersion": "autoslicer.dev/v1alpha1",
         "kind": "MigAutoscalingPolicy",
@@ -110,7 +110,7 @@ def policy(cluster: Cluster, **spec: object) -> None:
             "nodeSelector": {"matchLabels": {"nvidia.com/mig.capable": "true"}},
             "mode": "Auto",
             "trigger": {"pendingSeconds": 1, "batchIdleSeconds": 1, "batchMaxSeconds": 1},
-            "disruption": {"budgets": [{"nodes": "100%"}], "cooldownSeconds": 0},
+            "disruption": {"budgets": [{"nodes": "100%"}], "cooldownSeconds": 0, "canary": False},
             **spec,
         },
     }

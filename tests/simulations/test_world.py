@@ -68,6 +68,7 @@ policies = st.builds(
     batch_max_seconds=st.sampled_from((0, 5)),
     allow_mode_change=st.booleans(),
     budgets=st.sampled_from(((), (Budget("1"),), (Budget("50%"),))),
+    canary=st.booleans(),
     cooldown_seconds=st.sampled_from((0, 5, 60)),
     min_benefit=st.sampled_from((1, 1, 2)),
     headroom=st.sampled_from(((), (), (("1g.10gb", 3),), (("3g.40gb", 1), ("1g.6gb", 2)))),

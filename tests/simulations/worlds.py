@@ -24,7 +24,7 @@ LONGEST = 20_000.0
 
 
 def auto(**fields: Any) -> Policy:
-    """A policy in mode Auto without windows, budgets and cooldown, but for the given fields."""
+    """A policy in mode Auto without windows, budgets, canary and cooldown, but for the given fields."""
     return replace(BUILT_IN, name="default", uid="policy-default", mode=Mode.AUTO, **fields)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from autoslicer.core import names
 from autoslicer.core.causes import Cause
 from autoslicer.core.fields import Fields, root
 from autoslicer.core.phases import Phase
@@ -37,6 +38,7 @@ def change(obj: object) -> ReconfigurationRow:
         evicts=spec.texts("evicts"),
         pending_deadline=spec.fields("recovery").duration("pendingDeadlineSeconds", 1800),
         approved=spec.flag("approved"),
+        kind=metadata.pairs("annotations").get(names.KIND, ""),
         status=_status(top.fields("status")),
         cause=_cause(spec),
     )

@@ -56,6 +56,7 @@ def pod(obj: object) -> PodRow:
         hidden_gpu_use=_hidden_gpu_use(spec, requests),
         app=app,
         config_map=_mounted_config_map(spec) if app == names.MIG_MANAGER_APP else "",
+        image=_image(spec) if app == names.MIG_MANAGER_APP else "",
         published=annotations.get(names.PUBLISHED, ""),
         ready=holds(status, "Ready"),
         daemon=any(o.text("kind") == "DaemonSet" for o in metadata.each("ownerReferences")),
@@ -103,6 +104,10 @@ def _hidden_gpu_use(spec: Fields, requests: Resources) -> bool:
 def _shows_devices(variable: Fields) -> bool:
     """The NVIDIA runtime hides every device for `void`, `none` and nothing; other sources are not known."""
     return variable.has("valueFrom") or variable.text("value") not in ("", "void", "none")
+
+
+def _image(spec: Fields) -> str:
+    return next((container.text("image") for container in spec.each("containers")), "")
 
 
 def _mounted_config_map(spec: Fields) -> str:

@@ -60,6 +60,7 @@ def policy(obj: object) -> Policy:
         batch_idle_seconds=trigger.duration("batchIdleSeconds", _DEFAULT.batch_idle_seconds),
         batch_max_seconds=trigger.duration("batchMaxSeconds", _DEFAULT.batch_max_seconds),
         objective=_objective(spec.fields("objective")),
+        canary=disruption.flag("canary", _DEFAULT.canary),
         budgets=_budgets(disruption),
         cooldown_seconds=disruption.duration("cooldownSeconds", _DEFAULT.cooldown_seconds),
         min_benefit=max(1, disruption.count("minBenefit", _DEFAULT.min_benefit)),

@@ -1,0 +1,35 @@
+"""The circuit breaker: changes that fail one after the other stop the whole fleet until somebody looks."""
+
+from __future__ import annotations
+
+from itertools import takewhile
+
+from autoslicer.core.fleet import FleetLimits
+from autoslicer.core.phases import Phase, phase
+from autoslicer.core.rows import ReconfigurationRow
+from autoslicer.core.snapshot import Snapshot
+
+FAILED = frozenset({Phase.ROLLED_BACK, Phase.QUARANTINED})
+"""ends of changes that mig-manager or a node did not carry out; a cancelled one says nothing of them"""
+
+
+def failures(snapshot: Snapshot, limits: FleetLimits) -> tuple[ReconfigurationRow, ...]:
+    """The changes that failed in a row, newest first: since the last that was Done, and since `resumed`."""
+    ended = [change for change in snapshot.changes.values() if phase(change) in FAILED | {Phase.DONE}]
+    newest = sorted(ended, key=lambda change: (ended_at(change), change.name), reverse=True)
+    row = takewhile(lambda change: phase(change) in FAILED, newest)
+    return tuple(change for change in row if ended_at(change) > limits.resumed)
+
+
+def opened(snapshot: Snapshot, limits: FleetLimits) -> str:
+    """Why no change may start anywhere, in a sentence; empty where they may."""
+    failed = failures(snapshot, limits)
+    if not limits.failures or len(failed) < limits.failures:
+        return ""
+    newest = ", ".join(change.name for change in failed[: limits.failures])
+    return f"{len(failed)} changes in a row have failed ({newest}); once that is mended: autoslicer resume"
+
+
+def ended_at(change: ReconfigurationRow) -> float:
+    """When a change that has ended did so (seconds since the epoch)."""
+    return change.status.steps[-1].at if change.status.steps else 0.0
