@@ -61,9 +61,18 @@ class Session:
                 return found
             following = {"continue": more}
 
-    def create(self, path: str, body: Object) -> None:
-        """Create an object in the collection at a path."""
-        self._run(self._client.create(path, body))
+    def create(self, path: str, body: Object) -> Object:
+        """Create an object in the collection at a path, and return it as the server has it."""
+        return self._run(self._client.create(path, body))
+
+    def user(self) -> str:
+        """Who the API server takes us for; "somebody" where it does not say."""
+        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+        try:
+            review = self.create("/apis/authentication.k8s.io/v1/selfsubjectreviews", body)
+        except RefusedError:
+            return "somebody"
+        return str(review["status"]["userInfo"].get("username") or "somebody")
 
     def patch(self, path: str, body: Object) -> None:
         """Merge `body` into the object at a path; a resourceVersion in it is a precondition."""

@@ -20,6 +20,8 @@ COMMANDS = {
     "configs": "configs",
     "approve": "changes",
     "adopt": "changes",
+    "pause": "pausing",
+    "resume": "pausing",
     "run": "run",
     "version": "basics",
 }

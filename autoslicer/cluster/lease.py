@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -20,8 +20,8 @@ from kubernetes.aio.leaderelection.resourcelock.baselock import BaseLock
 from autoslicer.cluster.client import Client, Object, RefusedError, UnreachableError, segment
 from autoslicer.cluster.fence import Fence, elapsed
 from autoslicer.cluster.tasks import first, running
+from autoslicer.core import names
 
-LEASE_NAME = "autoslicer"
 JITTER = 1.2
 RELEASE_SECONDS = 1.0
 """so long the end of the process may be held up to give the Lease back"""
@@ -59,18 +59,19 @@ async def lead(
     timings: LeaseTimings,
     fence: Fence,
     work: Callable[[], Coroutine[Any, Any, None]],
+    told: Callable[[Mapping[str, str]], None] = lambda annotations: None,
 ) -> None:
     """Wait for leadership and run `work` while it lasts; returns when it is lost, with `work` ended.
 
     The election itself only tries to renew. That `work` ends in time, whatever a request hangs on, is
     watched here: `renew_deadline` after the start of the last renewal that succeeded, well before anybody
     else may take over. The fence is open for exactly as long. When this call is cancelled or `work` fails,
-    the Lease is given back.
+    the Lease is given back. Whenever the Lease is read, `told` hears its annotations.
 
     Raises:
         Exception: whatever `work` raises.
     """
-    lock = _LeaseLock(client, namespace, identity, timings.renew_deadline, fence)
+    lock = _LeaseLock(client, namespace, identity, timings.renew_deadline, fence, told)
     won = asyncio.Event()
 
     async def leading() -> None:
@@ -100,12 +101,18 @@ class _LeaseLock(BaseLock):
     """A Lease for the election; the client's own one asks for `pretty` in a way that the client refuses."""
 
     def __init__(
-        self, client: Client, namespace: str, identity: str, renew_deadline: float, fence: Fence
+        self,
+        client: Client,
+        namespace: str,
+        identity: str,
+        renew_deadline: float,
+        fence: Fence,
+        told: Callable[[Mapping[str, str]], None],
     ) -> None:
-        super().__init__(LEASE_NAME, namespace, identity)
-        self._client, self._deadline, self._fence = client, renew_deadline, fence
+        super().__init__(names.LEASE, namespace, identity)
+        self._client, self._deadline, self._fence, self._told = client, renew_deadline, fence, told
         self._leases = f"/apis/coordination.k8s.io/v1/namespaces/{segment(namespace)}/leases"
-        self._path = f"{self._leases}/{segment(LEASE_NAME)}"
+        self._path = f"{self._leases}/{segment(names.LEASE)}"
         self._present: Object = {}
 
     async def get(
@@ -121,6 +128,7 @@ class _LeaseLock(BaseLock):
             return False, absent
         except (UnreachableError, TimeoutError) as error:
             return False, ApiException(status=0, reason=str(error) or "no answer")
+        self._told(self._present["metadata"].get("annotations") or {})
         spec = self._present.get("spec") or {}
         if self._fence.left and spec.get("holderIdentity") != self.identity:
             self._fence.close()

@@ -23,6 +23,11 @@ def pod(namespace: str, name: str) -> str:
     return f"/api/v1/namespaces/{segment(namespace)}/pods/{segment(name)}"
 
 
+def lease(namespace: str, name: str) -> str:
+    """One Lease."""
+    return f"/apis/coordination.k8s.io/v1/namespaces/{segment(namespace)}/leases/{segment(name)}"
+
+
 def config_maps(namespace: str) -> str:
     """The ConfigMaps of a namespace."""
     return f"/api/v1/namespaces/{segment(namespace)}/configmaps"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import structlog
@@ -16,7 +16,7 @@ from autoslicer.controller import search
 from autoslicer.controller.batcher import Batcher
 from autoslicer.controller.executor import Executor
 from autoslicer.controller.measures import measure
-from autoslicer.core import names
+from autoslicer.core import fleet, names
 from autoslicer.core.actions import Action
 from autoslicer.core.cycle import decide
 from autoslicer.core.fleet import DEFAULT_LIMITS, FleetLimits
@@ -49,7 +49,7 @@ class Loop:
     ) -> None:
         self._cache, self._writer, self._executor = cache, writer, executor
         self._batcher, self._metrics, self._stale_seconds = batcher, metrics, stale_seconds
-        self._limits = limits
+        self._limits = self._set_limits = limits
         self._prepared = Prepared()
         cache.listen(self._hear)
 
@@ -113,6 +113,15 @@ class Loop:
                 if not (isinstance(error, RefusedError) and error.conflict):
                     log.warning("an action failed", action=type(action).__name__, error=str(error))
         return well
+
+    def told(self, annotations: Mapping[str, str]) -> None:
+        """Take over what the Lease's annotations say."""
+        limits = fleet.told(self._set_limits, annotations)
+        if limits != self._limits:
+            if limits.paused != self._limits.paused:
+                log.info("no change starts" if limits.paused else "changes may start", said=limits.paused)
+            self._limits = limits
+            self._batcher.poke()
 
     def _hear(self, old: Row | None, new: Row | None) -> None:
         if not same_but_for_version(old, new) and (

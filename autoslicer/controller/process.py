@@ -77,7 +77,7 @@ async def run(settings: Settings, client: Client, cache: Cache, metrics: Metrics
         log.info("serving", port=port)
         search.warm_up()
         watching = await stack.enter_async_context(running(cache.run()))
-        leading = lead(client, settings.namespace, identity, settings.lease_timings(), fence, work)
+        leading = lead(client, settings.namespace, identity, settings.lease_timings(), fence, work, loop.told)
         election = await stack.enter_async_context(running(leading))
         await first(watching, election)
     raise ControllerError("leadership is lost, so that another process may act by now")

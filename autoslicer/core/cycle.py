@@ -15,7 +15,7 @@ from autoslicer.core.policy import Mode, Policy
 from autoslicer.core.reasons import Reason
 from autoslicer.core.rows import ReconfigurationRow
 from autoslicer.core.snapshot import Snapshot
-from autoslicer.core.standing import governed_nodes, standings
+from autoslicer.core.standing import Stops, governed_nodes, standings
 from autoslicer.core.transition import tainted
 
 KEPT_CHANGES = 5
@@ -72,13 +72,14 @@ def decide(
     holds = dict(_holds(snapshot, gates))
     created, blocked = _create(snapshot, policies, plan, gates, now)
     withheld = tuple(sorted((*blocked, *_held_pods(snapshot, holds)), key=lambda verdict: verdict.name))
+    stops = Stops(limits.paused, gates.open_circuit)
     # 3. what earlier lives of the controller left behind, and what users are told
     actions: tuple[Action, ...] = (
         *_sweep(snapshot),
         *created,
         *_forget(snapshot, limits),
         *_told(snapshot, plan, withheld),
-        *standings(snapshot, policies, plan, outcome.demand, outcome.conflicts, now, gates.open_circuit),
+        *standings(snapshot, policies, plan, outcome.demand, outcome.conflicts, now, stops),
     )
     ahead = (outcome.wake, *gates.wakes, *_rests(snapshot, governed, policies))
     wakes = [at for at in ahead if at is not None and at > now]

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from autoslicer.core import names, times
+
+_LONGEST = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,12 +17,31 @@ class FleetLimits:
     Attributes:
         starts_per_minute: changes that may start within a minute, at least 1.
         failures: changes in a row that may fail before none starts any more; 0 for any number.
-        resumed: failures that ended before this moment are dealt with (seconds since the epoch).
+        resumed: failures that ended up to this moment are dealt with (seconds since the epoch).
+        paused: who stopped the fleet, and when; empty where nobody did.
     """
 
     starts_per_minute: int = 30
     failures: int = 3
     resumed: float = 0.0
+    paused: str = ""
 
 
 DEFAULT_LIMITS = FleetLimits()
+
+
+def told(limits: FleetLimits, annotations: Mapping[str, str]) -> FleetLimits:
+    """The limits with what humans say by annotations of the Lease, see `autoslicer pause` and `resume`.
+
+    >>> told(DEFAULT_LIMITS, {"autoslicer.dev/paused": "since noon by kim"}).paused
+    'paused since noon by kim'
+    """
+    paused, said = "", annotations.get(names.PAUSE)
+    if said is not None:
+        shown = "".join(letter if letter.isprintable() else " " for letter in said[:_LONGEST])
+        paused = f"paused {shown}".rstrip()
+    try:
+        resumed = times.seconds(annotations.get(names.RESUMED, ""))
+    except ValueError:
+        resumed = 0.0
+    return replace(limits, paused=paused, resumed=resumed)

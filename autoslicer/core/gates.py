@@ -71,6 +71,8 @@ class Gates:
     def closed(self, change: ReconfigurationRow) -> Verdict | None:
         """Why a change may not even be proposed; None where it may."""
         node, policy = change.node, self.policies.get(change.policy)
+        if self.limits.paused:
+            return Verdict(node, Reason.Paused, self.limits.paused)
         if policy is None:
             return Verdict(node, Reason.NotGoverned, f"policy {change.policy} is gone")
         until = rest(self.snapshot, node, policy)

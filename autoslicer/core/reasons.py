@@ -56,6 +56,7 @@ class Reason(StrEnum):
     # an action that is not taken, or a change that did not end as planned
     BudgetExhausted = "BudgetExhausted"
     Suspended = "Suspended"
+    Paused = "Paused"
     CircuitOpen = "CircuitOpen"
     CanaryPending = "CanaryPending"
     RateLimited = "RateLimited"

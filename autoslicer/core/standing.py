@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 
 from autoslicer.core import eligibility, validation
 from autoslicer.core.actions import PolicyStatus
@@ -17,6 +18,17 @@ from solver.solution import By
 
 READY = "Ready"
 DEGRADED = "Degraded"
+
+
+@dataclass(frozen=True, slots=True)
+class Stops:
+    """Why no change starts anywhere, each a sentence or empty: a human's pause, and an open circuit."""
+
+    paused: str = ""
+    circuit: str = ""
+
+
+NOTHING_STOPPED = Stops()
 
 
 def governed_nodes(snapshot: Snapshot, policies: Mapping[str, Policy]) -> dict[str, tuple[str, ...]]:
@@ -36,7 +48,7 @@ def standings(
     demand: Collection[str],
     conflicts: Mapping[str, str],
     now: float,
-    open_circuit: str = "",
+    stops: Stops = NOTHING_STOPPED,
 ) -> tuple[PolicyStatus, ...]:
     """The status of every policy that is an object in the snapshot.
 
@@ -47,7 +59,7 @@ def standings(
         demand: the keys of the pods that wait for slices.
         conflicts: why a policy must agree with another on its objective and does not, by its name.
         now: seconds since the epoch; it becomes the transition time of a condition that changes.
-        open_circuit: why no change may start anywhere, see `breaker`; empty where they may.
+        stops: what keeps every change from starting.
     """
     nodes = governed_nodes(snapshot, policies)
     by_reshape = {served.pod: served.node for served in plan.served if served.by is By.RESHAPE}
@@ -67,8 +79,8 @@ def standings(
                 name=name,
                 generation=policy.generation,
                 conditions=(
-                    _ready(snapshot, policy, nodes[name], conflicts, now),
-                    _degraded(policy, open_circuit, now),
+                    _ready(snapshot, policy, nodes[name], conflicts, stops, now),
+                    _degraded(policy, stops, now),
                 ),
                 governed=len(nodes[name]),
                 reshaping=sum(
@@ -86,18 +98,25 @@ def standings(
 
 
 def _ready(
-    snapshot: Snapshot, policy: Policy, nodes: tuple[str, ...], conflicts: Mapping[str, str], now: float
+    snapshot: Snapshot,
+    policy: Policy,
+    nodes: tuple[str, ...],
+    conflicts: Mapping[str, str],
+    stops: Stops,
+    now: float,
 ) -> Condition:
     reason, message = "Ready", f"governs {len(nodes)} node{'' if len(nodes) == 1 else 's'}"
     problem = _problem(snapshot, policy, nodes, conflicts)
+    if stops.paused:
+        problem = Verdict(policy.name, Reason.Paused, stops.paused)
     if problem is not None:
         reason, message = problem.reason, problem.message
     return _condition(policy, READY, problem is None, reason, message, now)
 
 
-def _degraded(policy: Policy, open_circuit: str, now: float) -> Condition:
-    if open_circuit:
-        return _condition(policy, DEGRADED, True, Reason.CircuitOpen, open_circuit, now)
+def _degraded(policy: Policy, stops: Stops, now: float) -> Condition:
+    if stops.circuit:
+        return _condition(policy, DEGRADED, True, Reason.CircuitOpen, stops.circuit, now)
     return _condition(policy, DEGRADED, False, "AsExpected", "changes come to their end", now)
 
 

@@ -40,6 +40,7 @@ UNFULFILLED_REASONS = (
     Reason.Cooldown,
     Reason.BudgetExhausted,
     Reason.Suspended,
+    Reason.Paused,
     Reason.CircuitOpen,
     Reason.CanaryPending,
     Reason.RateLimited,

@@ -106,6 +106,14 @@ def test_a_suspended_policy_starts_nothing() -> None:
     assert reason(gate()) is None
 
 
+def test_a_paused_fleet_starts_nothing() -> None:
+    """Neither proposals nor starts, whatever the policy says; the message is the human's."""
+    asked = gate(limits=FleetLimits(paused="paused since noon by kim"))
+    for held in (asked.pass_through(wanted()), asked.closed(wanted())):
+        assert held is not None
+        assert (held.reason, held.message) == (Reason.Paused, "paused since noon by kim")
+
+
 def test_a_policy_that_is_gone_starts_nothing() -> None:
     """A change may outlive it."""
     assert reason(gate(), policy_name="gone") is Reason.NotGoverned

@@ -7,6 +7,7 @@ import pytest
 from autoslicer.core import configs
 from autoslicer.core.actions import PolicyStatus
 from autoslicer.core.cycle import decide
+from autoslicer.core.fleet import FleetLimits
 from autoslicer.core.planner import Prepared
 from autoslicer.core.rows import Condition
 from autoslicer.core.standing import governed_nodes
@@ -61,6 +62,17 @@ def test_what_keeps_a_policy_from_acting_is_its_reason(reason: str, objects: tup
     """The first in the order of reasons."""
     found = ready(statuses(*objects)["default"])
     assert (found.status, found.reason) == ("False", reason)
+
+
+def test_a_pause_is_told_on_every_policy() -> None:
+    """Before anything else that keeps it from acting."""
+    found = snapshot(known(), policy("p").set("spec.suspend", True), policy("q", {"x": "y"}), *machine("a"))
+    limits = FleetLimits(paused="paused since noon by kim")
+    decision, _ = decide(found, found.policies, NOON, Prepared(), limits=limits)
+    told = [ready(action) for action in decision.actions if isinstance(action, PolicyStatus)]
+    assert [(c.status, c.reason, c.message) for c in told] == [
+        ("False", "Paused", "paused since noon by kim")
+    ] * 2
 
 
 def test_a_tie_is_told_on_both_policies() -> None:
