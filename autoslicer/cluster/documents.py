@@ -59,7 +59,12 @@ def policy_status(action: PolicyStatus, now: float) -> Document:
     return {
         "observedGeneration": action.generation,
         "conditions": conditions(action.conditions),
-        "nodes": {"governed": action.governed, "reshaping": action.reshaping},
+        "nodes": {
+            "governed": action.governed,
+            "reshaping": action.reshaping,
+            "quarantined": action.quarantined,
+            "drifted": action.drifted,
+        },
         "pods": {"pending": action.pending, "lacking": action.lacking, "servable": action.servable},
         "lastPlan": {
             "digest": action.plan_digest,

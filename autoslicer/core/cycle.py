@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from autoslicer.core import breaker, canary, fairness, fitting, marks, names, planner, validation
+from autoslicer.core import breaker, canary, fairness, fitting, marks, names, planner, repairs, validation
 from autoslicer.core.actions import Action, CreateChange, DeleteChange, RemoveTaint, Report
 from autoslicer.core.fleet import DEFAULT_LIMITS, FleetLimits
 from autoslicer.core.gates import Gates, rest
@@ -32,6 +32,7 @@ class Decision:
         holds: for each Waiting change that may not start, why; a Waiting change that is not here may.
         withheld: for each pod that a change could serve which may not start, why; sorted by pod.
         demand: the keys of the pods that wait for slices.
+        drifted: the nodes whose layout has different stories told of it.
         wake: when the next cycle must run although nothing changed (seconds since the epoch); None for never.
     """
 
@@ -40,6 +41,7 @@ class Decision:
     holds: Mapping[str, Verdict]
     withheld: tuple[Verdict, ...]
     demand: frozenset[str]
+    drifted: frozenset[str]
     wake: float | None
 
 
@@ -70,20 +72,25 @@ def decide(
     governed = governed_nodes(snapshot, policies)
     gates = Gates(snapshot, policies, {name: len(nodes) for name, nodes in governed.items()}, now, limits)
     holds = dict(_holds(snapshot, gates))
-    created, blocked = _create(snapshot, policies, plan, gates, now)
+    mended = repairs.repairs(snapshot, outcome.sites, now, paused=bool(limits.paused))
+    reshapes = (*mended.reshapes_beside(plan), *fairness.ordered(snapshot, policies, plan.reshapes, now))
+    created, blocked = _create(snapshot, policies, reshapes, plan.digest, gates, now)
     withheld = tuple(sorted((*blocked, *_held_pods(snapshot, holds)), key=lambda verdict: verdict.name))
     stops = Stops(limits.paused, gates.open_circuit)
+    drifted = repairs.drifted(outcome.sites)
     # 3. what earlier lives of the controller left behind, and what users are told
     actions: tuple[Action, ...] = (
         *_sweep(snapshot),
         *created,
         *_forget(snapshot, limits),
         *_told(snapshot, plan, withheld),
-        *standings(snapshot, policies, plan, outcome.demand, outcome.conflicts, now, stops),
+        *mended.actions,
+        *standings(snapshot, policies, plan, outcome.demand, outcome.conflicts, drifted, now, stops),
     )
-    ahead = (outcome.wake, *gates.wakes, *_rests(snapshot, governed, policies))
+    ahead = (outcome.wake, *gates.wakes, *mended.wakes, *_rests(snapshot, governed, policies))
     wakes = [at for at in ahead if at is not None and at > now]
-    return Decision(plan, actions, holds, withheld, outcome.demand, min(wakes, default=None)), prepared
+    wake = min(wakes, default=None)
+    return Decision(plan, actions, holds, withheld, outcome.demand, drifted, wake), prepared
 
 
 def _holds(snapshot: Snapshot, gates: Gates) -> Iterator[tuple[str, Verdict]]:
@@ -100,7 +107,12 @@ def _holds(snapshot: Snapshot, gates: Gates) -> Iterator[tuple[str, Verdict]]:
 
 
 def _create(
-    snapshot: Snapshot, policies: Mapping[str, Policy], plan: Plan, gates: Gates, now: float
+    snapshot: Snapshot,
+    policies: Mapping[str, Policy],
+    reshapes: Iterable[Reshape],
+    digest: str,
+    gates: Gates,
+    now: float,
 ) -> tuple[tuple[CreateChange, ...], tuple[Verdict, ...]]:
     """New changes, all of them where a human approves each, else those that pass the gates.
 
@@ -108,10 +120,10 @@ def _create(
     """
     created: list[CreateChange] = []
     blocked: list[Verdict] = []
-    for reshape in fairness.ordered(snapshot, policies, plan.reshapes, now):
+    for reshape in reshapes:
         policy = policies[reshape.policy]
         auto = policy.mode is Mode.AUTO
-        change = _change(snapshot, reshape, policy, plan, now, approved=auto)
+        change = _change(snapshot, reshape, policy, digest, now, approved=auto)
         if (held := (gates.pass_through if auto else gates.closed)(change)) is None:
             created.append(CreateChange(change))
         else:
@@ -120,7 +132,7 @@ def _create(
 
 
 def _change(
-    snapshot: Snapshot, reshape: Reshape, policy: Policy, plan: Plan, now: float, *, approved: bool
+    snapshot: Snapshot, reshape: Reshape, policy: Policy, digest: str, now: float, *, approved: bool
 ) -> ReconfigurationRow:
     taken = (number(name, reshape.node) for name in snapshot.changes)
     following = 1 + max((n for n in taken if n is not None), default=0)
@@ -132,7 +144,7 @@ def _change(
         node=reshape.node,
         node_uid=snapshot.nodes[reshape.node].uid,
         policy=policy.name,
-        plan_digest=plan.digest,
+        plan_digest=digest,
         source=reshape.source,
         target=reshape.target,
         gpus=reshape.gpus,

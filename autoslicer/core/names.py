@@ -28,6 +28,9 @@ MIG_RESOURCE_PREFIX = "nvidia.com/mig-"
 GPU_RESOURCE = "nvidia.com/gpu"
 MIG_MANAGER_APP = "nvidia-mig-manager"
 """the value of the label `app` of mig-manager's pods"""
+PLUGIN_APP, DISCOVERY_APP = "nvidia-device-plugin-daemonset", "gpu-feature-discovery"
+"""the same of its device plugin and of GPU feature discovery (gpu-operator, assets/state-device-plugin and
+gpu-feature-discovery)"""
 
 # autoscalers of nodes: Karpenter (karpenter.sh) and the Cluster Autoscaler (cluster-autoscaler, FAQ)
 LEAVING_TAINTS = {
@@ -46,6 +49,8 @@ APPLIED_CONFIG = f"{GROUP}/applied-config"
 """node annotation: the value of `nvidia.com/mig.config` that we set last"""
 MARKS = f"{GROUP}/marks"
 """node annotation: which of `DO_NOT_DISRUPT` are ours, with commas between; others were there before"""
+DRIFT = f"{GROUP}/drift"
+"""node annotation: since when (RFC 3339) the stories of the node's layout have differed"""
 IGNORE = f"{GROUP}/ignore"
 """annotation of a pod or node that opts out with the value "true" """
 PUBLISHED = f"{GROUP}/published"

@@ -11,6 +11,7 @@ from autoslicer.core.plan import Plan, Verdict
 from autoslicer.core.policy import Policy
 from autoslicer.core.problem import Posed, pose
 from autoslicer.core.reshapes import Made, reshapes
+from autoslicer.core.sites import Site
 from autoslicer.core.snapshot import Snapshot
 from autoslicer.core.unserved import Unserved, unserved
 from solver.check import check
@@ -62,12 +63,14 @@ class Outcome:
         conflicts: why a policy must agree with another on its objective and does not, by its name.
         wake: when the next pod will have waited long enough, or begins to starve (seconds since the epoch),
             or None.
+        sites: the nodes, by name.
     """
 
     plan: Plan
     demand: frozenset[str]
     conflicts: Mapping[str, str]
     wake: float | None
+    sites: Mapping[str, Site]
 
 
 def plan(
@@ -139,9 +142,8 @@ def replan(
     )
     reached("digested")
     wake = posed.wake if waiting else None
-    return Outcome(result, wanted.keys, posed.objectives.conflicts, wake), Prepared(
-        snapshot, waiting, effort, wanted, posed, solved, made, told, digests
-    )
+    outcome = Outcome(result, wanted.keys, posed.objectives.conflicts, wake, posed.sites.by_name)
+    return outcome, Prepared(snapshot, waiting, effort, wanted, posed, solved, made, told, digests)
 
 
 def _known(posed: Posed, last: Known | None) -> Known | None:
