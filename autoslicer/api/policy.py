@@ -228,7 +228,7 @@ class Recovery(Model):
 
 
 class PolicyRecovery(Recovery):
-    """What happens to changes that do not come to their end by themselves, and to layouts that do not stay."""
+    """What happens to changes that do not end by themselves, and to layouts that do not stay."""
 
     repair_drift: bool = Field(
         True,
@@ -281,8 +281,7 @@ class PolicySpec(Model):
     )
     recovery: PolicyRecovery = Field(
         PolicyRecovery(),
-        description="What happens to changes that do not come to their end by themselves, and to layouts that "
-        "do not stay.",
+        description="What happens to changes that do not end by themselves, and to layouts that do not stay.",
     )
     scheduling: Scheduling = Field(
         Scheduling(),
@@ -298,7 +297,7 @@ class NodeCounts(Model):
     quarantined: Count = Field(0, description="Nodes that are left alone after a change that failed.")
     drifted: Count = Field(
         0,
-        description="Nodes of whose layout label, mig-manager, agent and device plugin tell different stories.",
+        description="Nodes of which label, mig-manager, agent and device plugin tell different stories.",
     )
 
 

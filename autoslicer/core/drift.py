@@ -2,9 +2,8 @@
 
 The stories are those of the label `nvidia.com/mig.config` (what ought to be), of mig-manager's state, of the
 node's agent, of GPU feature discovery and of the device plugin (`status.allocatable`). The cures are those
-that operators know for stale MIG state: where the GPUs are right and Kubernetes is stale, the pods that tell
-the old story are restarted; where the layout itself is wrong or has failed, it is asked for again; else nobody
-can tell.
+that operators know: where the GPUs are right and Kubernetes is stale, the pods that tell the old story are
+restarted; where the layout itself is wrong or has failed, it is asked for again; else nobody can tell.
 """
 
 from __future__ import annotations

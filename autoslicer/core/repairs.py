@@ -1,4 +1,4 @@
-"""What is done about drift: it is noted and told at once, and repaired where it stays and the policy allows it.
+"""What is done about drift: it is noted and told at once, and repaired where it stays and that is allowed.
 
 mig-manager repairs much by itself when it starts again, so that every drift is given one deadline first, from
 the moment that a note on the node keeps.

@@ -227,7 +227,7 @@ def test_what_is_somebody_elses_is_not_repaired(mark: str) -> None:
 
 
 def test_a_stale_plugin_is_restarted_once() -> None:
-    """Only where the policy lets us delete the operator's pods; one that is younger than the drift is not old."""
+    """Only where the policy lets us delete the operator's pods, and never one younger than the drift."""
     behind = noted(machine({}, {}, found=BOTH))
     [gone] = only(decided(behind, ALLOWED), DeletePod)
     assert gone == DeletePod("gpu-operator", f"{names.PLUGIN_APP}-a", PLUGIN.get("metadata.uid"))
