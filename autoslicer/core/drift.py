@@ -58,7 +58,7 @@ class Drift:
 
 
 def drift(snapshot: Snapshot, node: NodeRow, now: float) -> Drift | None:
-    """What differs on the node; None where all agree, or while mig-manager works.
+    """What differs on the node; None where all agree, and while mig-manager works or the plugin is away.
 
     Args:
         snapshot: the cluster.
@@ -67,8 +67,8 @@ def drift(snapshot: Snapshot, node: NodeRow, now: float) -> Drift | None:
     """
     agent = _fresh(snapshot, node, now)
     geometries = layouts.hardware(node, agent)
-    known = evidence.config(node) and evidence.settled(node) and not evidence.paused(node)
-    if isinstance(geometries, Verdict) or not known:
+    at_rest = evidence.config(node) and evidence.settled(node) and not evidence.paused(node)
+    if isinstance(geometries, Verdict) or not at_rest or not _reports(snapshot, node.name):
         return None
     wanted = layouts.meanings(snapshot, node, evidence.config(node), len(geometries))
     failed = evidence.state(node) == "failed"
@@ -147,9 +147,6 @@ def _by_labels(snapshot: Snapshot, node: NodeRow, wanted: set[Layouts], *, faile
         if due and not failed:
             return Drift(Way.STALE, f"{message}, as the label asks", (names.PLUGIN_APP,))
         return Drift(Way.UNCLEAR, f"{message}, and the label asks for {_written_all(wanted)}")
-    if not _reports(snapshot, node.name):
-        message = f"allocatable says {_written(offered)}, and no device plugin is ready to tell more"
-        return Drift(Way.UNCLEAR, message)
     guesses = tuple(guess for due in sorted(wanted, key=repr) if (guess := _spread(offered, due)) is not None)
     return _wrong(node, wanted, guesses, "allocatable says", failed=failed)
 

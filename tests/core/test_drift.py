@@ -99,7 +99,8 @@ STORIES: dict[str, tuple[list[Builder], tuple[Way, tuple[str, ...]] | None]] = {
         None,
     ),
     "a config nobody knows": ([machine({}, {}).labels({names.MIG_CONFIG: "nowhere"})], None),
-    "no plugin to tell": ([machine({}, {}), operand(names.PLUGIN_APP, ready=False)], UNCLEAR),
+    "no plugin to tell": ([machine({}, {}), operand(names.PLUGIN_APP, ready=False)], None),
+    "no plugin, but an agent": ([machine({}, {}), seen(*BOTH), operand(names.PLUGIN_APP, ready=False)], None),
     # with an agent
     "all agree, agent too": ([machine(*BOTH), seen(*BOTH)], None),
     "wiped": ([machine({}, {}), seen({}, {})], LAYOUT),
@@ -234,6 +235,7 @@ def test_a_stale_plugin_is_restarted_once() -> None:
     assert repaired(decided(behind, ALLOWED)) == []
     assert only(decided(behind), DeletePod) == []
     assert only(decided(noted(behind, rfc3339(NOON - 10)), ALLOWED), DeletePod) == []
+    assert only(decided(behind, ALLOWED.set("spec.suspend", True)), DeletePod) == []
     young = operand(names.PLUGIN_APP, created=NOON - 60)
     assert only(decided(behind, ALLOWED, young), DeletePod) == []
 
