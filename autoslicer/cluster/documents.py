@@ -21,7 +21,10 @@ def change(row: ReconfigurationRow, owner: str) -> Document:
         "metadata": {
             "name": row.name,
             "labels": {names.POLICY_LABEL: row.policy},
-            "annotations": {names.KIND: row.kind},
+            "annotations": {
+                names.KIND: row.kind,
+                **({names.APPROVED_BY: row.approved_by} if row.approved_by else {}),
+            },
             "ownerReferences": [{"apiVersion": "v1", "kind": "Node", "name": row.node, "uid": owner}],
         },
         "spec": {

@@ -10,6 +10,7 @@ from autoslicer.core.digest import Digests, digested
 from autoslicer.core.plan import Plan, Verdict
 from autoslicer.core.policy import Policy
 from autoslicer.core.problem import Posed, pose
+from autoslicer.core.recommendations import set_aside
 from autoslicer.core.reshapes import Made, reshapes
 from autoslicer.core.sites import Site
 from autoslicer.core.snapshot import Snapshot
@@ -85,7 +86,7 @@ def plan(
     """The best plan for the snapshot; equal inputs give equal plans, in whatever order the objects came.
 
     Args:
-        snapshot: the cluster; live changes in it count as done.
+        snapshot: the cluster; live changes in it count as done, but for those that nobody has approved yet.
         policies: by name; they stand in for those of the snapshot.
         now: seconds since the epoch.
         effort: counted work that the search may do.
@@ -112,6 +113,7 @@ def replan(
     the known plan is extended, see `solver.extend`.
     """
     last = prepared if (prepared.waiting, prepared.effort) == (waiting, effort) else Prepared()
+    snapshot = set_aside(snapshot)
     # 1. demand, and what may be done for it
     asked = None if last.snapshot is None or last.demand is None else (last.snapshot, last.demand)
     wanted = demand(snapshot, waiting=waiting, before=asked)
