@@ -72,8 +72,7 @@ def _approve(cluster: Session, name: str) -> bool:
         say(f"MigReconfiguration {name} is approved already")
         return True
     version = change["metadata"]["resourceVersion"]
-    metadata = {"resourceVersion": version, "annotations": {names.APPROVED_BY: cluster.user()}}
-    cluster.patch(path, {"metadata": metadata, "spec": {"approved": True}})
+    cluster.patch(path, {"metadata": {"resourceVersion": version}, "spec": {"approved": True}})
     write(f"migreconfiguration.{names.GROUP}/{name} approved\n")
     return True
 

@@ -21,10 +21,7 @@ def change(row: ReconfigurationRow, owner: str) -> Document:
         "metadata": {
             "name": row.name,
             "labels": {names.POLICY_LABEL: row.policy},
-            "annotations": {
-                names.KIND: row.kind,
-                **({names.APPROVED_BY: row.approved_by} if row.approved_by else {}),
-            },
+            "annotations": {names.KIND: row.kind},
             "ownerReferences": [{"apiVersion": "v1", "kind": "Node", "name": row.node, "uid": owner}],
         },
         "spec": {
@@ -62,12 +59,7 @@ def policy_status(action: PolicyStatus, now: float) -> Document:
     return {
         "observedGeneration": action.generation,
         "conditions": conditions(action.conditions),
-        "nodes": {
-            "governed": action.governed,
-            "reshaping": action.reshaping,
-            "quarantined": action.quarantined,
-            "drifted": action.drifted,
-        },
+        "nodes": {"governed": action.governed, "reshaping": action.reshaping},
         "pods": {"pending": action.pending, "lacking": action.lacking, "servable": action.servable},
         "lastPlan": {
             "digest": action.plan_digest,

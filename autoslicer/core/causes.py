@@ -13,4 +13,3 @@ class Cause(StrEnum):
 
     DEMAND = "Demand"
     HEADROOM = "Headroom"
-    DRIFT = "Drift"

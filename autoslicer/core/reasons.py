@@ -63,7 +63,6 @@ class Reason(StrEnum):
     Reversal = "Reversal"
     AwaitingApproval = "AwaitingApproval"
     Superseded = "Superseded"
-    Expired = "Expired"
     ServedElsewhere = "ServedElsewhere"
     DeadlineExceeded = "DeadlineExceeded"
     VerificationFailed = "VerificationFailed"

@@ -312,4 +312,3 @@ class ReconfigurationRow:
     status: ChangeStatus = field(default_factory=ChangeStatus)
     cause: Cause = Cause.DEMAND
     kind: str = ""
-    approved_by: str = ""

@@ -2,11 +2,12 @@
 
 `make chaos` runs both parts; docs/reliability.md has the figures.
 
-* `history.py`: what happened, as the API server's watches told it;
+* `history.py`, `recorder.py`: what happened, as the API server's watches told it;
 * `invariants.py`: what must never happen, checked on that history;
-* `scene.py`: the fleet, the controller that is killed, and what a human operator would do;
-* `demand.py`: a stream of pods that forces real changes of layout;
-* `kills.py`: SIGKILL at chosen moments, in every phase;
-* `faults.py`, `injections.py`: the catalogue of faults, and how each is injected on many nodes at once;
-* `report.py`: tables and JSON.
+* `scene.py`, `agents.py`: the fleet, the controller that is killed, and node agents;
+* `human.py`: what a human operator does with nodes that are left alone;
+* `demand.py`, `kills.py`: a stream of pods that forces real changes, and SIGKILL at chosen moments in them;
+* `faults.py`, `breakages.py`: the catalogue of faults;
+* `rounds.py`, `injections.py`: each of them on many nodes at once;
+* `journal.py`, `report.py`: what was done so far; tables and JSON.
 """

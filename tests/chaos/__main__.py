@@ -10,6 +10,10 @@ import time
 from pathlib import Path
 
 from tests.chaos import report
+from tests.chaos.agents import Agents
+from tests.chaos.faults import FAULTS
+from tests.chaos.injections import Injecting
+from tests.chaos.journal import Journal
 from tests.chaos.kills import Killing
 from tests.chaos.scene import Scene
 from tests.cluster.fixture import Cluster
@@ -26,7 +30,7 @@ def main() -> int:
     def say(text: str) -> None:
         print(f"{time.monotonic() - began:7.1f} s  {text}", file=sys.stderr, flush=True)
 
-    broken = False
+    broken, journal = False, Journal(arguments.journal)
     try:
         cluster = Cluster()
     except ToolError as error:
@@ -34,14 +38,24 @@ def main() -> int:
     try:
         cluster.start()
         install(cluster)
-        with Scene(cluster, arguments.nodes, pendingDeadlineSeconds=60) as scene:
-            outcome = Killing(scene, arguments.seed, arguments.kills, arguments.each, say).run()
-            broken = bool(outcome.violations)
-            if broken:
-                say(cluster.describe())
-        print(report.of_kills(outcome))
+        document: dict[str, object] = {}
+        if arguments.kills:
+            with Scene(cluster, arguments.nodes, pendingDeadlineSeconds=60) as scene:
+                outcome = Killing(scene, arguments.seed, arguments.kills, arguments.each, say, journal).run()
+            print(report.of_kills(outcome), flush=True)
+            broken |= bool(outcome.violations)
+            document["kills"] = outcome.document()
+            cluster.reset()
+        if arguments.faults:
+            faults = [fault for fault in FAULTS if arguments.only in fault.name]
+            stage = Scene(cluster, 2 * arguments.nodes, pendingDeadlineSeconds=20)
+            with stage as scene, Agents(scene, scene.nodes[::2]):
+                rows = Injecting(scene, arguments.faults, say, journal).run(faults)
+            print(report.of_faults(rows), flush=True)
+            broken |= any(row.violations for row in rows)
+            document["faults"] = [row.document() for row in rows]
         if arguments.json:
-            arguments.json.write_text(json.dumps(outcome.document(), indent=1) + "\n")
+            arguments.json.write_text(json.dumps(document, indent=1) + "\n")
     finally:
         cluster.stop(keep_logs=broken or sys.exc_info()[0] is not None)
     return int(broken)
@@ -52,7 +66,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="of every choice that is made (1)")
     parser.add_argument("--kills", type=int, default=200, help="kills during changes, at least (200)")
     parser.add_argument("--each", type=int, default=10, help="kills in every phase, at least (10)")
-    parser.add_argument("--nodes", type=int, default=4, help="GPU nodes (4)")
+    parser.add_argument(
+        "--nodes", type=int, default=4, help="GPU nodes for the kills, twice as many for the faults (4)"
+    )
+    parser.add_argument("--faults", type=int, default=20, help="injections of every fault, at least (20)")
+    parser.add_argument("--only", default="", help="faults whose name has this in it (all)")
+    parser.add_argument("--journal", type=Path, help="keep what is done here; the same file goes on with it")
     parser.add_argument("--json", type=Path, help="write the figures to this file as well")
     return parser.parse_args()
 

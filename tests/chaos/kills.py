@@ -16,6 +16,7 @@ from autoslicer.core.phases import Phase
 from tests.chaos.demand import Stream
 from tests.chaos.human import Human
 from tests.chaos.invariants import Violation
+from tests.chaos.journal import Journal
 from tests.chaos.scene import Scene
 from tests.cluster.api import Object
 from tests.e2e.controller import CHANGES
@@ -106,10 +107,19 @@ class Outcome:
 
 
 class Killing:
-    """Kills until there are `wanted` of them, and at least `each` in every phase."""
+    """Kills until there are `wanted` of them, and at least `each` in every phase; the journal's count."""
 
-    def __init__(self, scene: Scene, seed: int, wanted: int, each: int, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        scene: Scene,
+        seed: int,
+        wanted: int,
+        each: int,
+        say: Callable[[str], None],
+        journal: Journal | None = None,
+    ) -> None:
         self._scene, self._wanted, self._each, self._say = scene, wanted, each, say
+        self._journal = journal or Journal()
         self._random = random.Random(f"kills {seed}")
         self._outcome, self._human = Outcome(seed), Human(scene)
         self._started, self._ended, self._last = 0.0, False, ""
@@ -118,6 +128,8 @@ class Killing:
         """Kill while pods come and go; then let everything come to rest and check it."""
         scene, outcome = self._scene, self._outcome
         began = time.monotonic()
+        earlier = [Kill(**{**told, "caught": tuple(told["caught"])}) for told in self._journal.lines("kill")]
+        outcome.kills += earlier
         stream = Stream(scene, outcome.seed, len(scene.nodes))
         self._start()
         stream.start()
@@ -166,6 +178,7 @@ class Killing:
         ended = self._ended
         kill = Kill(aim, tuple(caught), round(lived, 1), ended)
         self._outcome.kills.append(kill)
+        self._journal.write("kill", asdict(kill))
         self._last = kill.hit
         number, alone = len(self._outcome.counted), " (it had ended by itself)" if ended else ""
         what = ",".join(caught) or "nothing"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from tests.chaos.injections import Row
 from tests.chaos.invariants import Invariant, Violation
 from tests.chaos.kills import AIMS, Outcome
 
@@ -31,6 +32,20 @@ def of_kills(outcome: Outcome) -> str:
         f"{outcome.released}, repaired by hand: {outcome.repaired}"
     )
     return "\n\n".join((words, phases, ends, of_invariants(outcome.violations)))
+
+
+def of_faults(rows: Sequence[Row]) -> str:
+    """Each fault: how often, how the change that met it ended, who served the pod, what was broken."""
+    lines = []
+    for row in rows:
+        ends = Counter(found.ends[0] if found.ends else "no change" for found in row.injections)
+        served = Counter(found.by or "nobody" for found in row.injections)
+        told = ", ".join(f"{count} {end}" for end, count in ends.most_common())
+        by = ", ".join(f"{count} {who}" for who, count in served.most_common())
+        lines.append((row.fault, len(row.injections), told, by, len(row.violations) or "all held"))
+    heads = ("fault", "times", "how the change ended", "the pod was served by", "invariants broken")
+    broken = [violation for row in rows for violation in row.violations]
+    return "\n".join((table(heads, lines), *map(str, broken)))
 
 
 def of_invariants(violations: Sequence[Violation]) -> str:

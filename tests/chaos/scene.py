@@ -24,19 +24,32 @@ from tests.e2e.controller import CHANGES, NAMESPACE, Controller, configure, poli
 
 LEASE = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/autoslicer"
 DEPLOY = "nvidia.com/gpu.deploy."
+IMPATIENT = {
+    "AUTOSLICER_PUBLISH_SETTLE_SECONDS": "0.5",
+    "AUTOSLICER_READY_SPACING_SECONDS": "0.2",
+    "AUTOSLICER_STARTS_PER_MINUTE": "1000",
+    "AUTOSLICER_BREAKER_FAILURES": "0",
+}
+"""what would keep the fleet calm is off: it would end the chaos"""
 Answer = TypeVar("Answer")
 
 
 class Scene:
-    """A cluster with `size` GPU nodes of two GPUs each, a policy that acts at once, and the controller."""
+    """A cluster with `size` GPU nodes of two GPUs each, a policy that acts at once, and the controller.
+
+    Attributes:
+        walked_in: pods that a fault bound to a node after the label was set, past every check.
+        kept: what a fault has to put back later, by its own keys.
+    """
 
     def __init__(self, cluster: Cluster, size: int, **recovery: object) -> None:
         self.cluster, self.size, self._recovery = cluster, size, recovery
         self.nodes = [f"gpu-{chr(ord('a') + number)}" for number in range(size)]
         self.recorder = Recorder(cluster.api)
-        self.controller = Controller(cluster, {"AUTOSLICER_PUBLISH_SETTLE_SECONDS": "0.5"})
+        self.controller = Controller(cluster, IMPATIENT)
         self.lives = 0
         self.walked_in: set[str] = set()
+        self.kept: dict[str, str] = {}
         self._hardware: list[tuple[str, Gpus]] = []
         self._audited: list[Object] = []
         self._read: dict[int, int] = {}

@@ -67,6 +67,11 @@ class MigManager:
             self._process.kill()
         self._process, self._pod, self._not_before = None, "", 0.0
 
+    def crash(self) -> None:
+        """Kill the process, as if it had died by itself: its pod stays, and it is started again."""
+        if self._process is not None:
+            self._process.kill()
+
     def _made(self, config: Path) -> Process:
         command: list[str | Path] = [
             *(tools.path("nvidia-mig-manager"), "-f", config, "--host-root-mount", self._root),

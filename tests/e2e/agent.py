@@ -20,11 +20,15 @@ class Agent:
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> Agent:
-        body = {"apiVersion": "autoslicer.dev/v1alpha1", "kind": "MigNode", "metadata": {"name": self._node}}
-        self._cluster.api.create("/apis/autoslicer.dev/v1alpha1/mignodes", body)
-        self._report()
+        self.create()
         self._thread.start()
         return self
+
+    def create(self) -> None:
+        """Make the node's MigNode, with a first report."""
+        body = {"apiVersion": "autoslicer.dev/v1alpha1", "kind": "MigNode", "metadata": {"name": self._node}}
+        self._cluster.api.create("/apis/autoslicer.dev/v1alpha1/mignodes", body)
+        self.report()
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
@@ -32,9 +36,10 @@ class Agent:
 
     def _run(self) -> None:
         while not self._stop.wait(0.5):
-            self._report()
+            self.report()
 
-    def _report(self) -> None:
+    def report(self) -> None:
+        """Write what NVML shows now."""
         path = f"/apis/autoslicer.dev/v1alpha1/mignodes/{self._node}/status"
         status = {"observedAt": rfc3339(time.time()), "driverVersion": "580.95.05", "gpus": self._gpus()}
         self._cluster.api.patch(path, {"status": status})
