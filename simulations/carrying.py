@@ -11,6 +11,8 @@ from autoslicer.core.actions import (
     AddTaint,
     CreateChange,
     DeleteChange,
+    DeletePod,
+    NoteOnNode,
     PolicyStatus,
     Publish,
     RemoveTaint,
@@ -41,6 +43,10 @@ def carry_out(world: World, action: Action) -> None:
             _add_taint(world, action)
         case RemoveTaint():
             _remove_taint(world, action)
+        case DeletePod():
+            _delete_pod(world, action)
+        case NoteOnNode():
+            _note(world, action)
         case Publish():
             _publish(world, action)
         case TouchPod():
@@ -85,6 +91,18 @@ def _remove_taint(world: World, action: RemoveTaint) -> None:
     node = _node(world, action.node)
     unmarked = _annotated(node, marks.removing(action.marks))
     world.write(replace(unmarked, taints=_foreign(node)), expect=action.resource_version)
+
+
+def _delete_pod(world: World, action: DeletePod) -> None:
+    pod = world.pods.get(f"{action.namespace}/{action.name}")
+    if pod is not None and pod.uid == action.uid:
+        world.delete(pod)
+
+
+def _note(world: World, action: NoteOnNode) -> None:
+    node = _node(world, action.node)
+    noted = _annotated(node, {action.annotation: action.value or None})
+    world.write(noted, expect=action.resource_version)
 
 
 def _publish(world: World, action: Publish) -> None:

@@ -227,6 +227,20 @@ class Recovery(Model):
     )
 
 
+class PolicyRecovery(Recovery):
+    """What happens to changes that do not end by themselves, and to layouts that do not stay."""
+
+    repair_drift: bool = Field(
+        True,
+        description="Whether an idle node whose layout is not as its label asks is given it again, "
+        "and with deleteOperatorPods a device plugin or feature discovery that tells an old story restarted.",
+    )
+    delete_operator_pods: bool = Field(
+        False,
+        description="Whether pods of the GPU Operator that are stuck or tell an old story may be deleted.",
+    )
+
+
 class Scheduling(Model):
     """How kube-scheduler is helped to bind pods where they were promised a place."""
 
@@ -265,8 +279,9 @@ class PolicySpec(Model):
         [],
         description="Slices to keep free for pods to come, as far as every pod that waits is served first.",
     )
-    recovery: Recovery = Field(
-        Recovery(), description="What happens to a change that does not come to its end by itself."
+    recovery: PolicyRecovery = Field(
+        PolicyRecovery(),
+        description="What happens to changes that do not end by themselves, and to layouts that do not stay.",
     )
     scheduling: Scheduling = Field(
         Scheduling(),
@@ -279,6 +294,11 @@ class NodeCounts(Model):
 
     governed: Count = Field(description="Nodes that the policy governs.")
     reshaping: Count = Field(description="Nodes that are in a change.")
+    quarantined: Count = Field(0, description="Nodes that are left alone after a change that failed.")
+    drifted: Count = Field(
+        0,
+        description="Nodes of which label, mig-manager, agent and device plugin tell different stories.",
+    )
 
 
 class PodCounts(Model):

@@ -72,7 +72,8 @@ def _approve(cluster: Session, name: str) -> bool:
         say(f"MigReconfiguration {name} is approved already")
         return True
     version = change["metadata"]["resourceVersion"]
-    cluster.patch(path, {"metadata": {"resourceVersion": version}, "spec": {"approved": True}})
+    metadata = {"resourceVersion": version, "annotations": {names.APPROVED_BY: cluster.user()}}
+    cluster.patch(path, {"metadata": metadata, "spec": {"approved": True}})
     write(f"migreconfiguration.{names.GROUP}/{name} approved\n")
     return True
 

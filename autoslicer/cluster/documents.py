@@ -21,7 +21,10 @@ def change(row: ReconfigurationRow, owner: str) -> Document:
         "metadata": {
             "name": row.name,
             "labels": {names.POLICY_LABEL: row.policy},
-            "annotations": {names.KIND: row.kind},
+            "annotations": {
+                names.KIND: row.kind,
+                **({names.APPROVED_BY: row.approved_by} if row.approved_by else {}),
+            },
             "ownerReferences": [{"apiVersion": "v1", "kind": "Node", "name": row.node, "uid": owner}],
         },
         "spec": {
@@ -59,7 +62,12 @@ def policy_status(action: PolicyStatus, now: float) -> Document:
     return {
         "observedGeneration": action.generation,
         "conditions": conditions(action.conditions),
-        "nodes": {"governed": action.governed, "reshaping": action.reshaping},
+        "nodes": {
+            "governed": action.governed,
+            "reshaping": action.reshaping,
+            "quarantined": action.quarantined,
+            "drifted": action.drifted,
+        },
         "pods": {"pending": action.pending, "lacking": action.lacking, "servable": action.servable},
         "lastPlan": {
             "digest": action.plan_digest,

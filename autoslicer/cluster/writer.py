@@ -16,7 +16,9 @@ from autoslicer.core.actions import (
     AddTaint,
     CreateChange,
     DeleteChange,
+    DeletePod,
     Nominate,
+    NoteOnNode,
     PolicyStatus,
     Publish,
     RemoveTaint,
@@ -87,6 +89,10 @@ class Writer:
                 await self._taints(action, None, marks.removing(action.marks))
             case SetConfig():
                 await self._set_config(action)
+            case DeletePod():
+                await self._delete_pod(action)
+            case NoteOnNode():
+                await self._note(action)
             case Publish():
                 await self._publish(action)
             case TouchPod():
@@ -169,6 +175,18 @@ class Writer:
                 "annotations": {names.APPLIED_CONFIG: action.config},
             }
         }
+        self._cache.nodes.observe(await self._client.patch(paths.one(paths.NODES, action.node), body))
+
+    async def _delete_pod(self, action: DeletePod) -> None:
+        try:
+            await self._client.delete(paths.pod(action.namespace, action.name), uid=action.uid)
+        except RefusedError as error:
+            if not error.conflict:
+                raise
+
+    async def _note(self, action: NoteOnNode) -> None:
+        note = {action.annotation: action.value or None}
+        body = {"metadata": {"resourceVersion": action.resource_version, "annotations": note}}
         self._cache.nodes.observe(await self._client.patch(paths.one(paths.NODES, action.node), body))
 
     async def _publish(self, action: Publish) -> None:

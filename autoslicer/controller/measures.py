@@ -38,6 +38,8 @@ def measure(metrics: Metrics, snapshot: Snapshot, decision: Decision, spent: Map
         governed=plan.nodes,
         refused=len(plan.refusals),
         reshaping=sum(started(change) for change in snapshot.changes.values()),
+        quarantined=sum(refusal.reason is Reason.Quarantined for refusal in plan.refusals),
+        drifted=len(decision.drifted),
     )
     for state in NODE_STATES:
         metrics.nodes.labels(state).set(states[state])

@@ -13,6 +13,7 @@ from autoslicer.cluster.cache import Cache, same_but_for_version
 from autoslicer.cluster.client import Client, RefusedError, UnreachableError
 from autoslicer.cluster.version import release
 from autoslicer.cluster.writer import Writer
+from autoslicer.controller.renewal import Renewal
 from autoslicer.controller.spacing import Spacing
 from autoslicer.core.nominating import OLDEST_VERSION, TAKE_BACK_SECONDS, nomination
 from autoslicer.core.phases import Phase, live
@@ -20,8 +21,8 @@ from autoslicer.core.policy import Policy
 from autoslicer.core.reading import Row
 from autoslicer.core.rows import NodeRow, PodRow, ReconfigurationRow, Step
 
-BURST, PER_SECOND = 10, 2.0
-"""hints for one pod: so many at once, and so many a second in the long run"""
+LEAD_SECONDS = 0.2
+"""from the hints to the end of our taint: the scheduler must know of them by then"""
 RETRY_SECONDS = 1.0
 """until the next attempt where the API server did not take a hint"""
 
@@ -36,14 +37,18 @@ class Nominator:
 
     def __init__(self, client: Client, cache: Cache, writer: Writer, spacing_seconds: float = 0.0) -> None:
         self._client, self._cache, self._writer = client, cache, writer
-        self._spacing, self._able = Spacing(spacing_seconds), False
+        self._spacing, self._renewal = Spacing(spacing_seconds, LEAD_SECONDS), Renewal()
+        self._able = False
         # by pod, the changes by name that serve or have served it; and all that are live
         self._serving: dict[str, dict[str, ReconfigurationRow]] = {}
         self._live: dict[str, ReconfigurationRow] = {}
         self._due: set[str] = set()
         self._busy: set[str] = set()
         self._poked = asyncio.Event()
-        self._given: dict[str, tuple[float, float]] = {}
+        # pods that got a hint, those that lost it since, and changes whose nodes are about to come back
+        self._hinted: set[str] = set()
+        self._lost: set[str] = set()
+        self._coming: set[str] = set()
         cache.listen(self._hear)
 
     async def run(self) -> None:
@@ -67,11 +72,20 @@ class Nominator:
             self._able = False
 
     def turn(self, change: ReconfigurationRow, now: float) -> float:
-        """In how many seconds the change's node may come back, so that it wipes no other node's hints."""
+        """In how many seconds our taint may leave the change's node; its pods are hinted just before."""
         policy = self._policies().get(change.policy)
         if not self._able or policy is None or not policy.nominate:
             return 0.0
-        return self._spacing.turn(change.name, now)
+        pause = self._spacing.turn(change.name, now)
+        if pause > LEAD_SECONDS:
+            asyncio.get_running_loop().call_later(pause - LEAD_SECONDS, self._announce, change)
+        else:
+            self._announce(change)
+        return pause
+
+    def _announce(self, change: ReconfigurationRow) -> None:
+        self._coming.add(change.name)
+        self._note(change.serves)
 
     async def _release(self) -> tuple[int, int]:
         while True:
@@ -97,14 +111,15 @@ class Nominator:
         """Set or take back the pod's hint where that is due."""
         pod = self._cache.pods.rows.get(key)
         if pod is None:
-            self._given.pop(key, None)
+            self._hinted.discard(key)
+            self._lost.discard(key)
             return
         serving, nodes = self._serving.get(key, {}).values(), self._cache.nodes.rows
-        action = nomination(pod, serving, nodes, self._policies(), now)
+        action = nomination(pod, serving, nodes, self._policies(), now, coming=self._coming)
         if action is None:
             return
         later = asyncio.get_running_loop().call_later
-        if (pause := self._pause(key, now)) > 0:
+        if action.node and (pause := self._pause(key, now)) > 0:
             later(pause, self._note, [key])
             return
         try:
@@ -115,16 +130,21 @@ class Nominator:
                 later(RETRY_SECONDS, self._note, [key])
             # else the news of what has changed is on its way
         else:
+            (self._hinted.add if action.node else self._hinted.discard)(key)
             log.debug("nominated", pod=key, node=action.node)
 
     def _pause(self, key: str, now: float) -> float:
-        """Seconds until the pod may get another hint; 0 where it gets one now, which is counted."""
-        left, at = self._given.get(key, (float(BURST), now))
-        left = min(float(BURST), left + max(0.0, now - at) * PER_SECOND)
-        if left < 1:
-            return (1 - left) / PER_SECOND
-        self._given[key] = (left - 1, now)
-        return 0.0
+        """Seconds until the pod may get a hint: a first one at once."""
+        if key in self._hinted:
+            self._hinted.discard(key)
+            self._lost.add(key)
+            self._renewal.dropped(now)
+        if key not in self._lost:
+            return 0.0
+        if (pause := self._renewal.pause(now)) <= 0:
+            self._lost.discard(key)
+            self._renewal.renewed(now)
+        return pause
 
     def _policies(self) -> dict[str, Policy]:
         return {policy.name: policy for policy in self._cache.policies.rows()}
@@ -151,6 +171,8 @@ class Nominator:
         The hints of a change that was deleted on its way are taken back.
         """
         self._live.pop(change.name, None)
+        if gone or not live(change):
+            self._coming.discard(change.name)
         if gone and live(change):
             change = _cancelled(change, time.time())
             asyncio.get_running_loop().call_later(TAKE_BACK_SECONDS, self._forget, change)

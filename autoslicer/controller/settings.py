@@ -35,6 +35,7 @@ class Settings(BaseSettings):
     ready_spacing_seconds: Seconds = 2.0
     starts_per_minute: Annotated[int, Field(ge=1)] = 30
     breaker_failures: Annotated[int, Field(ge=0)] = 3
+    recommendation_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 86400.0
     lease_duration_seconds: int = 15
     renew_deadline_seconds: int = 10
     retry_period_seconds: int = 2
@@ -47,7 +48,7 @@ class Settings(BaseSettings):
 
     def limits(self) -> FleetLimits:
         """What no demand can raise."""
-        return FleetLimits(self.starts_per_minute, self.breaker_failures)
+        return FleetLimits(self.starts_per_minute, self.breaker_failures, self.recommendation_seconds)
 
     @model_validator(mode="after")
     def _lease(self) -> Self:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 
 class Spacing:
-    """Gives each change a turn, in the order in which they ask."""
+    """Gives each change a turn, in the order in which they ask, none sooner than `lead` seconds from then."""
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+    def __init__(self, seconds: float, lead: float = 0.0) -> None:
+        self._seconds, self._lead = seconds, lead
         self._turns: dict[str, float] = {}
 
     def turn(self, name: str, now: float) -> float:
@@ -18,7 +18,7 @@ class Spacing:
             now: seconds since the epoch.
         """
         last = max(self._turns.values(), default=now - self._seconds)
-        at = self._turns.setdefault(name, max(now, last + self._seconds))
+        at = self._turns.setdefault(name, max(now + self._lead, last + self._seconds))
         # a turn that lies as far back as that holds nobody up any more
         self._turns = {
             other: at for other, at in self._turns.items() if at + self._seconds > now or other == name

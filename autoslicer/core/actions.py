@@ -117,6 +117,28 @@ class Nominate:
 
 
 @dataclass(frozen=True, slots=True)
+class DeletePod:
+    """Delete a pod of the GPU Operator, so that its DaemonSet makes another; precondition: its uid."""
+
+    namespace: str
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoteOnNode:
+    """Set an annotation of ours on the node, or take it away where the value is empty.
+
+    Precondition: the node's resourceVersion.
+    """
+
+    node: str
+    resource_version: str
+    annotation: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """An event on an object (kind Pod, Node, MigReconfiguration or MigAutoscalingPolicy).
 
@@ -144,6 +166,8 @@ class PolicyStatus:
     conditions: tuple[Condition, ...]
     governed: int
     reshaping: int
+    quarantined: int
+    drifted: int
     pending: int
     lacking: int
     servable: int
@@ -169,6 +193,8 @@ Action = (
     | TouchPod
     | SetConfig
     | Nominate
+    | DeletePod
+    | NoteOnNode
     | Report
     | PolicyStatus
     | WakeAt

@@ -13,3 +13,4 @@ class Cause(StrEnum):
 
     DEMAND = "Demand"
     HEADROOM = "Headroom"
+    DRIFT = "Drift"

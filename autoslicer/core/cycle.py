@@ -5,14 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from autoslicer.core import breaker, canary, fairness, fitting, marks, names, planner, validation
+from autoslicer.core import (
+    breaker,
+    canary,
+    fairness,
+    fitting,
+    marks,
+    names,
+    planner,
+    recommendations,
+    repairs,
+    validation,
+)
 from autoslicer.core.actions import Action, CreateChange, DeleteChange, RemoveTaint, Report
 from autoslicer.core.fleet import DEFAULT_LIMITS, FleetLimits
 from autoslicer.core.gates import Gates, rest
 from autoslicer.core.phases import Phase, live, number, phase, started
 from autoslicer.core.plan import Plan, Reshape, Verdict
 from autoslicer.core.policy import Mode, Policy
-from autoslicer.core.reasons import Reason
+from autoslicer.core.recommendations import Judged
 from autoslicer.core.rows import ReconfigurationRow
 from autoslicer.core.snapshot import Snapshot
 from autoslicer.core.standing import Stops, governed_nodes, standings
@@ -32,6 +43,7 @@ class Decision:
         holds: for each Waiting change that may not start, why; a Waiting change that is not here may.
         withheld: for each pod that a change could serve which may not start, why; sorted by pod.
         demand: the keys of the pods that wait for slices.
+        drifted: the nodes whose layout has different stories told of it.
         wake: when the next cycle must run although nothing changed (seconds since the epoch); None for never.
     """
 
@@ -40,6 +52,7 @@ class Decision:
     holds: Mapping[str, Verdict]
     withheld: tuple[Verdict, ...]
     demand: frozenset[str]
+    drifted: frozenset[str]
     wake: float | None
 
 
@@ -64,54 +77,72 @@ def decide(
         limits: of the whole fleet.
     """
     # 1. what would be best
-    outcome, prepared = planner.replan(snapshot, policies, now, prepared, effort=effort, waiting=True)
+    settled = recommendations.set_aside(snapshot)
+    outcome, prepared = planner.replan(settled, policies, now, prepared, effort=effort, waiting=True)
     plan = outcome.plan
     # 2. what of it may start now: changes that wait already come first, then new ones in the plan's order
     governed = governed_nodes(snapshot, policies)
     gates = Gates(snapshot, policies, {name: len(nodes) for name, nodes in governed.items()}, now, limits)
-    holds = dict(_holds(snapshot, gates))
-    created, blocked = _create(snapshot, policies, plan, gates, now)
+    mended = repairs.repairs(settled, outcome.sites, now, paused=bool(limits.paused))
+    reshapes = (*mended.reshapes_beside(plan), *fairness.ordered(snapshot, policies, plan.reshapes, now))
+    judged = recommendations.judge(snapshot, reshapes, now, limits)
+    holds = {**judged.verdicts, **dict(_holds(snapshot, gates))}
+    created, blocked = _create(snapshot, policies, reshapes, plan.digest, gates, judged, now)
     withheld = tuple(sorted((*blocked, *_held_pods(snapshot, holds)), key=lambda verdict: verdict.name))
     stops = Stops(limits.paused, gates.open_circuit)
+    drifted = repairs.drifted(outcome.sites)
     # 3. what earlier lives of the controller left behind, and what users are told
     actions: tuple[Action, ...] = (
         *_sweep(snapshot),
         *created,
         *_forget(snapshot, limits),
         *_told(snapshot, plan, withheld),
-        *standings(snapshot, policies, plan, outcome.demand, outcome.conflicts, now, stops),
+        *mended.actions,
+        *standings(settled, policies, plan, outcome.demand, outcome.conflicts, drifted, now, stops),
     )
-    ahead = (outcome.wake, *gates.wakes, *_rests(snapshot, governed, policies))
+    ahead = (outcome.wake, judged.wake, *gates.wakes, *mended.wakes, *_rests(snapshot, governed, policies))
     wakes = [at for at in ahead if at is not None and at > now]
-    return Decision(plan, actions, holds, withheld, outcome.demand, min(wakes, default=None)), prepared
+    wake = min(wakes, default=None)
+    return Decision(plan, actions, holds, withheld, outcome.demand, drifted, wake), prepared
 
 
 def _holds(snapshot: Snapshot, gates: Gates) -> Iterator[tuple[str, Verdict]]:
+    """Why an approved change may not start yet."""
     waiting = [
-        change for change in snapshot.changes.values() if live(change) and phase(change) is Phase.WAITING
+        change for change in snapshot.changes.values() if change.approved and phase(change) is Phase.WAITING
     ]
     for change in sorted(waiting, key=lambda change: (change.created, change.name)):
-        if not change.approved:
-            message = f"approve it with: autoslicer approve {change.name}"
-            yield change.name, Verdict(change.node, Reason.AwaitingApproval, message)
-            continue
         if (held := gates.pass_through(change)) is not None:
             yield change.name, held
 
 
 def _create(
-    snapshot: Snapshot, policies: Mapping[str, Policy], plan: Plan, gates: Gates, now: float
+    snapshot: Snapshot,
+    policies: Mapping[str, Policy],
+    reshapes: Iterable[Reshape],
+    digest: str,
+    gates: Gates,
+    judged: Judged,
+    now: float,
 ) -> tuple[tuple[CreateChange, ...], tuple[Verdict, ...]]:
     """New changes, all of them where a human approves each, else those that pass the gates.
+
+    A node whose recommendation is superseded gets a new one once the old one has ended.
 
     Also, for each pod of the others, why its change does not start.
     """
     created: list[CreateChange] = []
     blocked: list[Verdict] = []
-    for reshape in fairness.ordered(snapshot, policies, plan.reshapes, now):
+    for reshape in reshapes:
+        if (name := judged.standing.get(reshape.node)) is not None:
+            others = (pod for pod in reshape.serves if pod not in snapshot.changes[name].serves)
+            blocked += [recommendations.approval_awaited(name, pod) for pod in others]
+            continue
+        if reshape.node in judged.nodes:
+            continue
         policy = policies[reshape.policy]
         auto = policy.mode is Mode.AUTO
-        change = _change(snapshot, reshape, policy, plan, now, approved=auto)
+        change = _change(snapshot, reshape, policy, digest, now, approved=auto)
         if (held := (gates.pass_through if auto else gates.closed)(change)) is None:
             created.append(CreateChange(change))
         else:
@@ -120,7 +151,7 @@ def _create(
 
 
 def _change(
-    snapshot: Snapshot, reshape: Reshape, policy: Policy, plan: Plan, now: float, *, approved: bool
+    snapshot: Snapshot, reshape: Reshape, policy: Policy, digest: str, now: float, *, approved: bool
 ) -> ReconfigurationRow:
     taken = (number(name, reshape.node) for name in snapshot.changes)
     following = 1 + max((n for n in taken if n is not None), default=0)
@@ -132,7 +163,7 @@ def _change(
         node=reshape.node,
         node_uid=snapshot.nodes[reshape.node].uid,
         policy=policy.name,
-        plan_digest=plan.digest,
+        plan_digest=digest,
         source=reshape.source,
         target=reshape.target,
         gpus=reshape.gpus,
@@ -140,6 +171,7 @@ def _change(
         evicts=reshape.evictions,
         pending_deadline=policy.pending_deadline_seconds,
         approved=approved,
+        approved_by=names.BY_POLICY if approved else "",
         cause=reshape.cause,
         kind=canary.kind(snapshot, snapshot.nodes[reshape.node]),
     )
@@ -168,6 +200,8 @@ def _forget(snapshot: Snapshot, limits: FleetLimits) -> Iterator[DeleteChange]:
 
 def _held_pods(snapshot: Snapshot, holds: Mapping[str, Verdict]) -> Iterator[Verdict]:
     for name, held in holds.items():
+        if held.reason in recommendations.ENDED_BY:
+            continue
         for pod in validation.pending(snapshot.changes[name], snapshot):
             yield Verdict(pod.key, held.reason, held.message)
 

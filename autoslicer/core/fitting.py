@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from autoslicer.core import evidence, names
-from autoslicer.core.phases import Phase, live, phase
+from autoslicer.core.causes import Cause
+from autoslicer.core.phases import Phase, live, phase, started
 from autoslicer.core.plan import Verdict
 from autoslicer.core.reasons import Reason
 from autoslicer.core.rows import (
@@ -50,9 +51,11 @@ def left(snapshot: Snapshot, node: NodeRow, *, ignore_change: str = "") -> dict[
     """What is left of every resource of a node, sorted; negative where pods hold more than the node offers.
 
     A live change counts as done, unless it is the one to ignore: the node offers the slices of its target,
-    and the pods it serves hold theirs already.
+    and the pods it serves hold theirs already. One that gives a node its layout back counts once it starts.
     """
     change = live_change(snapshot, node.name, ignore_change=ignore_change)
+    if change is not None and change.cause is Cause.DRIFT and not started(change):
+        change = None
     offered = dict(node.allocatable)
     holders = list(snapshot.tenants.get(node.name, ()))
     if change is not None:

@@ -17,12 +17,14 @@ class FleetLimits:
     Attributes:
         starts_per_minute: changes that may start within a minute, at least 1.
         failures: changes in a row that may fail before none starts any more; 0 for any number.
+        recommendation_seconds: a change that nobody approved within so long is planned for anew.
         resumed: failures that ended up to this moment are dealt with (seconds since the epoch).
         paused: who stopped the fleet, and when; empty where nobody did.
     """
 
     starts_per_minute: int = 30
     failures: int = 3
+    recommendation_seconds: float = 86400.0
     resumed: float = 0.0
     paused: str = ""
 

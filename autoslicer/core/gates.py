@@ -165,7 +165,9 @@ def _failures(ended: Sequence[ReconfigurationRow]) -> int:
 
 def _failed(change: ReconfigurationRow) -> bool:
     why = condition(change.status, SUCCEEDED)
-    return phase(change) is Phase.CANCELLED and (why is None or why.reason != Reason.ServedElsewhere)
+    if phase(change) is not Phase.CANCELLED or not change.approved:
+        return False
+    return why is None or why.reason != Reason.ServedElsewhere
 
 
 def _moment(at: float) -> str:

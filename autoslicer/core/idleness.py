@@ -80,6 +80,14 @@ def in_use(snapshot: Snapshot, node: str, now: float) -> InUse:
     return InUse(gpus=gpus)
 
 
+def busy(snapshot: Snapshot, node: str, now: float) -> str:
+    """Why not all of the node is idle; empty where it is, and no pod there has even asked for GPUs."""
+    used = in_use(snapshot, node, now)
+    holders = sorted(pod.key for pod in snapshot.tenants.get(node, ()) if asks_gpu(pod))
+    held = f"pod {holders[0]} holds GPUs of the node" if holders else ""
+    return used.node or next((used.gpus[index] for index in sorted(used.gpus)), "") or held
+
+
 def _holds_node(snapshot: Snapshot, pod: PodRow, mignode: MigNodeRow | None) -> str:
     """Why this pod makes every GPU of its node count as in use; empty where it does not."""
     if not asks_gpu(pod):

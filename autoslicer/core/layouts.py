@@ -62,6 +62,11 @@ class _Readings:
     layouts: tuple[tuple[Counts | None, ...], ...]
 
 
+def agrees(node: NodeRow, mignode: MigNodeRow) -> bool:
+    """The agent sees exactly what the node offers."""
+    return bool(mignode.gpus) and evidence.promised(_seen(mignode)) == evidence.advertised(node)
+
+
 def _gpus(
     node: NodeRow, geometries: Sequence[Geometry], layouts: Sequence[Counts | None]
 ) -> tuple[Gpu, ...] | Verdict:
@@ -147,21 +152,33 @@ def _configured(snapshot: Snapshot, node: NodeRow, gpus: int) -> _Readings | Ver
     if evidence.state(node) != "success":
         state = evidence.state(node) or "absent"
         return Verdict(node.name, Reason.LayoutUnknown, f"{names.MIG_CONFIG_STATE} is {state}")
-    found = set(_entries(snapshot, node, name))
-    if not found:
+    if next(_entries(snapshot, node, name), None) is None:
         return Verdict(node.name, Reason.LayoutUnknown, f"no ConfigMap of the operator has the config {name}")
-    readings: set[tuple[Counts | None, ...]] = set()
-    pcis = geometry.pci_ids(node.labels.get(names.GPU_PRODUCT, "")) or ("",)
-    for entries, pci in combinations(sorted(found, key=repr), pcis):
-        try:
-            layouts = configs.resolve(entries, (pci,) * gpus)
-        except ValueError as error:
-            return Verdict(node.name, Reason.LayoutUnknown, f"{name}: {error}")
-        if len(layouts) == gpus:
-            readings.add(tuple(layouts[index] for index in range(gpus)))
+    try:
+        readings = _resolved(snapshot, node, name, gpus)
+    except ValueError as error:
+        return Verdict(node.name, Reason.LayoutUnknown, f"{name}: {error}")
     if not readings:
         return Verdict(node.name, Reason.LayoutUnknown, f"the config {name} does not speak of every GPU")
     return _Readings(tuple(readings))
+
+
+def meanings(snapshot: Snapshot, node: NodeRow, name: str, gpus: int) -> set[tuple[Counts | None, ...]]:
+    """What a config's name may mean for the node's GPUs, by index; empty where it is not known."""
+    try:
+        return _resolved(snapshot, node, name, gpus)
+    except ValueError:
+        return set()
+
+
+def _resolved(snapshot: Snapshot, node: NodeRow, name: str, gpus: int) -> set[tuple[Counts | None, ...]]:
+    readings: set[tuple[Counts | None, ...]] = set()
+    pcis = geometry.pci_ids(node.labels.get(names.GPU_PRODUCT, "")) or ("",)
+    for entries, pci in combinations(sorted(set(_entries(snapshot, node, name)), key=repr), pcis):
+        layouts = configs.resolve(entries, (pci,) * gpus)
+        if len(layouts) == gpus:
+            readings.add(tuple(layouts[index] for index in range(gpus)))
+    return readings
 
 
 def _entries(snapshot: Snapshot, node: NodeRow, name: str) -> Iterator[tuple[ConfigEntry, ...]]:

@@ -8,9 +8,9 @@ tries the pod in vain, so that the hint has to be set again then.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
-from autoslicer.core import applying, evidence, fitting
+from autoslicer.core import fitting
 from autoslicer.core.actions import Nominate
 from autoslicer.core.demand import SCHEDULERS
 from autoslicer.core.phases import FINAL, Phase, phase, reached
@@ -31,6 +31,8 @@ def nomination(
     nodes: Mapping[str, NodeRow],
     policies: Mapping[str, Policy],
     now: float,
+    *,
+    coming: Collection[str] = (),
 ) -> Nominate | None:
     """The hint that the pod lacks, or that it has and must lose; None where all is well.
 
@@ -42,11 +44,15 @@ def nomination(
         nodes: by name.
         policies: by name.
         now: seconds since the epoch.
+        coming: the changes, by name, whose nodes our taint is about to leave; before that no pod can take
+            their slices.
     """
     if pod.phase != "Pending" or pod.node or pod.terminating:
         return None
     found = sorted(serving, key=lambda change: change.name)
-    promised = [change.node for change in found if _promises(change, nodes, policies)] if _hears(pod) else []
+    promised = [change.node for change in found if _promises(change, nodes, policies, coming)]
+    if not _hears(pod):
+        promised = []
     wanted = promised[0] if promised else ""
     if pod.nominated in (wanted, *promised):
         return None
@@ -62,7 +68,10 @@ def _hears(pod: PodRow) -> bool:
 
 
 def _promises(
-    change: ReconfigurationRow, nodes: Mapping[str, NodeRow], policies: Mapping[str, Policy]
+    change: ReconfigurationRow,
+    nodes: Mapping[str, NodeRow],
+    policies: Mapping[str, Policy],
+    coming: Collection[str],
 ) -> bool:
     """The change's slices are there or about to appear, and its pods are to have them."""
     node, policy = nodes.get(change.node), policies.get(change.policy)
@@ -71,15 +80,7 @@ def _promises(
     if policy is None or not policy.nominate:
         return False
     here = phase(change)
-    return here in (Phase.APPLIED, Phase.VERIFIED) or (here is Phase.LABELLED and _under_way(change, node))
-
-
-def _under_way(change: ReconfigurationRow, node: NodeRow) -> bool:
-    """mig-manager's run was seen to begin."""
-    if evidence.config(node) != change.target or evidence.state(node) == "failed":
-        return False
-    run = condition(change.status, applying.RUN_STARTED)
-    return run is not None or bool(evidence.paused(node)) or evidence.state(node) == "success"
+    return here in (Phase.APPLIED, Phase.VERIFIED) or (here is Phase.LABELLED and change.name in coming)
 
 
 def _void(change: ReconfigurationRow, pod: PodRow, now: float) -> bool:

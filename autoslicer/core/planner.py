@@ -10,7 +10,9 @@ from autoslicer.core.digest import Digests, digested
 from autoslicer.core.plan import Plan, Verdict
 from autoslicer.core.policy import Policy
 from autoslicer.core.problem import Posed, pose
+from autoslicer.core.recommendations import set_aside
 from autoslicer.core.reshapes import Made, reshapes
+from autoslicer.core.sites import Site
 from autoslicer.core.snapshot import Snapshot
 from autoslicer.core.unserved import Unserved, unserved
 from solver.check import check
@@ -62,12 +64,14 @@ class Outcome:
         conflicts: why a policy must agree with another on its objective and does not, by its name.
         wake: when the next pod will have waited long enough, or begins to starve (seconds since the epoch),
             or None.
+        sites: the nodes, by name.
     """
 
     plan: Plan
     demand: frozenset[str]
     conflicts: Mapping[str, str]
     wake: float | None
+    sites: Mapping[str, Site]
 
 
 def plan(
@@ -82,7 +86,7 @@ def plan(
     """The best plan for the snapshot; equal inputs give equal plans, in whatever order the objects came.
 
     Args:
-        snapshot: the cluster; live changes in it count as done.
+        snapshot: the cluster; live changes in it count as done, but for those that nobody has approved yet.
         policies: by name; they stand in for those of the snapshot.
         now: seconds since the epoch.
         effort: counted work that the search may do.
@@ -109,6 +113,7 @@ def replan(
     the known plan is extended, see `solver.extend`.
     """
     last = prepared if (prepared.waiting, prepared.effort) == (waiting, effort) else Prepared()
+    snapshot = set_aside(snapshot)
     # 1. demand, and what may be done for it
     asked = None if last.snapshot is None or last.demand is None else (last.snapshot, last.demand)
     wanted = demand(snapshot, waiting=waiting, before=asked)
@@ -139,9 +144,8 @@ def replan(
     )
     reached("digested")
     wake = posed.wake if waiting else None
-    return Outcome(result, wanted.keys, posed.objectives.conflicts, wake), Prepared(
-        snapshot, waiting, effort, wanted, posed, solved, made, told, digests
-    )
+    outcome = Outcome(result, wanted.keys, posed.objectives.conflicts, wake, posed.sites.by_name)
+    return outcome, Prepared(snapshot, waiting, effort, wanted, posed, solved, made, told, digests)
 
 
 def _known(posed: Posed, last: Known | None) -> Known | None:

@@ -73,6 +73,8 @@ class Policy:
         cooldown_seconds: a node rests so long after Done.
         min_benefit: pods served per reshaped node, at least.
         pending_deadline_seconds: the deadline of Applied, and again of Verified.
+        repair_drift: a layout that is not as its label asks may be made anew, and stale pods be restarted.
+        delete_operator_pods: pods of the GPU Operator that are stuck or stale may be deleted.
         headroom: how many slices of a profile are to stay free on the policy's nodes together.
         nominate: the pods that a change serves are hinted to their node, see `nominating`.
         conditions: as the object's status has them now.
@@ -97,6 +99,8 @@ class Policy:
     cooldown_seconds: float = 600
     min_benefit: int = 1
     pending_deadline_seconds: float = 1800
+    repair_drift: bool = True
+    delete_operator_pods: bool = False
     headroom: Counts = ()
     nominate: bool = True
     conditions: tuple[Condition, ...] = ()

@@ -17,6 +17,7 @@ from autoslicer.core.phases import BEFORE_LABEL, FINAL, Phase, phase
 from autoslicer.core.plan import Verdict
 from autoslicer.core.policy import Mode
 from autoslicer.core.reasons import Reason
+from autoslicer.core.recommendations import ENDED_BY
 from autoslicer.core.rows import NodeRow, ReconfigurationRow
 from autoslicer.core.snapshot import Snapshot
 from autoslicer.core.transition import (
@@ -130,16 +131,35 @@ def advance(change: ReconfigurationRow, observation: Observation, now: float, ti
 def _waiting(
     change: ReconfigurationRow, node: NodeRow, seen: Observation, now: float, timing: Timing
 ) -> Result:
-    refusal = _obsolete(change, seen.snapshot, now)
-    if refusal is None and not change.approved and seen.snapshot.policies[change.policy].mode is Mode.AUTO:
-        message = f"policy {change.policy} asks for no approval any more: the node is planned for anew"
-        refusal = Verdict(node.name, Reason.Superseded, message)
+    hold = seen.hold
+    over = hold if hold is not None and hold.reason in ENDED_BY else None
+    refusal = _obsolete(change, seen.snapshot, now) or _other_mode(change, seen.snapshot)
+    if refusal is None and not change.approved:
+        refusal = over
     if refusal is not None:
         return end(change, node, now, Phase.CANCELLED, refusal)
-    if (hold := seen.hold) is not None:
+    if over is not None:
+        # somebody approved it meanwhile: the next cycle judges it anew
+        return change.status, ()
+    if hold is not None:
         held = replace(change.status, phase=Phase.WAITING)
         return with_condition(held, SUCCEEDED, "Unknown", hold.reason, hold.message, now), ()
-    return enter(change, Phase.VALIDATED, now, TAINT_SECONDS, "the plan still holds"), ()
+    message = "the plan still holds"
+    if change.approved_by not in ("", names.BY_POLICY):
+        message = f"{message}; approved by {change.approved_by}"
+    return enter(change, Phase.VALIDATED, now, TAINT_SECONDS, message), ()
+
+
+def _other_mode(change: ReconfigurationRow, snapshot: Snapshot) -> Verdict | None:
+    """Why a change that was approved otherwise than its policy now asks for is planned anew."""
+    mode = snapshot.policies[change.policy].mode
+    if mode is Mode.AUTO and not change.approved:
+        message = f"policy {change.policy} asks for no approval any more: the node is planned for anew"
+    elif mode is Mode.RECOMMEND and change.approved_by == names.BY_POLICY:
+        message = f"policy {change.policy} asks for a human's approval now: the node is planned for anew"
+    else:
+        return None
+    return Verdict(change.node, Reason.Superseded, message)
 
 
 def _validated(

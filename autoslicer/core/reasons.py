@@ -63,6 +63,7 @@ class Reason(StrEnum):
     Reversal = "Reversal"
     AwaitingApproval = "AwaitingApproval"
     Superseded = "Superseded"
+    Expired = "Expired"
     ServedElsewhere = "ServedElsewhere"
     DeadlineExceeded = "DeadlineExceeded"
     VerificationFailed = "VerificationFailed"

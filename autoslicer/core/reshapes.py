@@ -73,14 +73,14 @@ def _made(
     )
     serves = sorted(pod for pod, by in occupied.pods.items() if by is By.RESHAPE)
     source, entries = evidence.config(site.row), configs.entries_of(gpus)
-    target = _name(held, source, entries)
+    target = target_name(held, source, entries)
     # what serves nobody can only be for slices that are to stay free
     cause = Cause.DEMAND if serves else Cause.HEADROOM
     reshape = Reshape(name, site.policy.name, source, target, gpus, tuple(serves), cause=cause)
     return Made(site, occupied, held, reshape, entries, _precedence(pods, reshape))
 
 
-def _name(row: ConfigMapRow | None, source: str, entries: tuple[ConfigEntry, ...]) -> str:
+def target_name(row: ConfigMapRow | None, source: str, entries: tuple[ConfigEntry, ...]) -> str:
     """The content's name; another where the label has that value already or the name has another content."""
     held = {} if row is None or row.configs is None else row.configs
     variant = 0

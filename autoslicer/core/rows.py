@@ -312,3 +312,4 @@ class ReconfigurationRow:
     status: ChangeStatus = field(default_factory=ChangeStatus)
     cause: Cause = Cause.DEMAND
     kind: str = ""
+    approved_by: str = ""

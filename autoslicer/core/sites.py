@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from autoslicer.core import capacity, fitting, idleness, layouts, names
+from autoslicer.core.drift import REPAIRABLE, Drift, drift
 from autoslicer.core.eligibility import Assessment, assess
 from autoslicer.core.plan import Verdict
 from autoslicer.core.policy import Policy, governing
@@ -32,6 +33,7 @@ class Site:
         node: for the solver; None where it has nothing to offer.
         hardware: what each GPU of a governed node can be cut into; empty where that is not known.
         offered: slices that the node offers now, in use or not, by profile.
+        drift: what differs on a governed node that could be repaired, as far as it is not refused otherwise.
     """
 
     seen: tuple[object, ...]
@@ -42,6 +44,7 @@ class Site:
     node: Node | None
     hardware: tuple[Geometry, ...]
     offered: Mapping[str, int]
+    drift: Drift | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +151,14 @@ def _site(
         _node(snapshot, name, policy, assessment, left, asked),
         () if policy is None else _hardware(snapshot, row, now),
         fitting.slices(row.allocatable),
+        _drift(snapshot, row, assessment, now),
     )
+
+
+def _drift(snapshot: Snapshot, row: NodeRow, assessment: Assessment | None, now: float) -> Drift | None:
+    if assessment is None or (assessment.refusal is not None and assessment.refusal.reason not in REPAIRABLE):
+        return None
+    return drift(snapshot, row, now)
 
 
 def _hardware(snapshot: Snapshot, row: NodeRow, now: float) -> tuple[Geometry, ...]:

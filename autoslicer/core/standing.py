@@ -47,6 +47,7 @@ def standings(
     plan: Plan,
     demand: Collection[str],
     conflicts: Mapping[str, str],
+    drifted: Collection[str],
     now: float,
     stops: Stops = NOTHING_STOPPED,
 ) -> tuple[PolicyStatus, ...]:
@@ -58,6 +59,7 @@ def standings(
         plan: of this cycle.
         demand: the keys of the pods that wait for slices.
         conflicts: why a policy must agree with another on its objective and does not, by its name.
+        drifted: the nodes of whose layout different stories are told.
         now: seconds since the epoch; it becomes the transition time of a condition that changes.
         stops: what keeps every change from starting.
     """
@@ -70,6 +72,7 @@ def standings(
         for pod in validation.pending(change, snapshot)
     ]
     by_free = sum(served.by is By.FREE for served in plan.served)
+    quarantined = {refused.name for refused in plan.refusals if refused.reason is Reason.Quarantined}
     found: list[PolicyStatus] = []
     for name, policy in sorted(policies.items()):
         if not policy.uid:
@@ -86,6 +89,8 @@ def standings(
                 reshaping=sum(
                     started(change) and change.policy == name for change in snapshot.changes.values()
                 ),
+                quarantined=sum(node in quarantined for node in nodes[name]),
+                drifted=sum(node in drifted for node in nodes[name]),
                 pending=len(demand),
                 lacking=len(demand) - by_free,
                 servable=sum(node in nodes[name] for node in by_reshape.values()) + promised.count(name),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from autoslicer.core import eligibility, evidence, fitting, idleness, names, publishing
+from autoslicer.core import drift, eligibility, evidence, fitting, idleness, names, publishing
 from autoslicer.core.causes import Cause
 from autoslicer.core.plan import Verdict
 from autoslicer.core.policy import Policy, governing
@@ -66,6 +66,8 @@ def verdict(change: ReconfigurationRow, snapshot: Snapshot, now: float) -> Verdi
             f"planned from {change.source or 'no config'}, but the node has {evidence.config(node) or 'none'}"
         )
         return Verdict(node.name, Reason.Superseded, message)
+    if change.cause is Cause.DRIFT:
+        return _repaired(change, snapshot, node, policy, now)
     assessment = eligibility.assess(snapshot, node, policy, now, ignore_change=change.name)
     if assessment.refusal is not None:
         return assessment.refusal
@@ -78,6 +80,22 @@ def verdict(change: ReconfigurationRow, snapshot: Snapshot, now: float) -> Verdi
         or in_use(change, snapshot, now)
         or _too_few(change, snapshot, node, policy)
     )
+
+
+def _repaired(
+    change: ReconfigurationRow, snapshot: Snapshot, node: NodeRow, policy: Policy, now: float
+) -> Verdict | None:
+    """Why the layout must not be made anew any more: somebody else has mended it, or may not be disturbed."""
+    assessment = eligibility.assess(snapshot, node, policy, now, ignore_change=change.name)
+    refusal = assessment.refusal
+    if refusal is not None and refusal.reason not in drift.REPAIRABLE:
+        return refusal
+    if (busy := idleness.busy(snapshot, node.name, now)) != "":
+        return Verdict(node.name, Reason.NodeBusy, busy)
+    found = drift.drift(snapshot, node, now)
+    if found is None or found.gpus != change.gpus:
+        return Verdict(node.name, Reason.Superseded, "the node's layout is no longer the one that was found")
+    return None
 
 
 def apply_path(change: ReconfigurationRow, snapshot: Snapshot) -> Verdict | None:

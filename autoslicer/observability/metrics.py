@@ -21,7 +21,7 @@ PROFILES = tuple(sorted({profile.name for model in models() for profile in model
 OTHER = "other"
 """the label value of a profile that no known GPU model has"""
 SLICE_STATES = ("used", "free")
-NODE_STATES = ("governed", "reshaping", "refused")
+NODE_STATES = ("governed", "reshaping", "refused", "quarantined", "drifted")
 PHASES = ("snapshot", "decide", "act")
 KINDS = ("Node", "Pod", "MigReconfiguration", "MigNode", "ResourceSlice", "ConfigMap")
 RELIST_CAUSES = ("start", "expired", "refused", "unreachable")

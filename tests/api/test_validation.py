@@ -34,7 +34,7 @@ DEFAULTS = {
     "objective": {"weight": "Requests", "starvationSeconds": 3600},
     "disruption": {"budgets": [{"nodes": "10%"}], "canary": True, "cooldownSeconds": 600, "minBenefit": 1},
     "headroom": [],
-    "recovery": {"pendingDeadlineSeconds": 1800},
+    "recovery": {"pendingDeadlineSeconds": 1800, "repairDrift": True, "deleteOperatorPods": False},
     "scheduling": {"nominate": True},
 }
 OF_SPEC = [c for c in constraints("MigAutoscalingPolicy") if c.path[:1] != ("status",)]

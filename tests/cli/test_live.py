@@ -123,7 +123,7 @@ def test_adopt_removes_our_mark_and_nothing_else(live: Command, cluster: Cluster
 
 
 def test_approve_approves_what_waits(live: Command, cluster: Cluster) -> None:
-    """Several changes are approved by one command, and approving one again is no error."""
+    """Several changes are approved by one command, with who did it, and approving one again is no error."""
     _change(cluster, "gpu-a")
     _change(cluster, "gpu-b")
     ended = live("approve", "gpu-a-1", "migrc/gpu-b-1")
@@ -132,7 +132,9 @@ def test_approve_approves_what_waits(live: Command, cluster: Cluster) -> None:
         "migreconfiguration.autoslicer.dev/gpu-a-1 approved",
         "migreconfiguration.autoslicer.dev/gpu-b-1 approved",
     ]
-    assert all(found["spec"]["approved"] for found in cluster.api.list(CHANGES))
+    for found in cluster.api.list(CHANGES):
+        assert found["spec"]["approved"]
+        assert found["metadata"]["annotations"]["autoslicer.dev/approved-by"] == "admin"
     again = live("approve", "gpu-a-1")
     assert (again.code, again.err) == (0, "MigReconfiguration gpu-a-1 is approved already\n")
 

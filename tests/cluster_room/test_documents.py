@@ -109,7 +109,13 @@ def test_a_policy_status_is_one_that_the_schema_allows(
     """Whatever a cycle concludes of a policy can be written."""
     digest = "sha256:" + "0" * 64
     action = PolicyStatus(
-        "full", 3, conditions, some, other_count, some, other_count, some, digest, "Optimal", gap
+        "full",
+        3,
+        conditions,
+        *(some, other_count, some, other_count, some, other_count, some),
+        digest,
+        "Optimal",
+        gap,
     )
     status = documents.policy_status(action, now)
     MigAutoscalingPolicy.model_validate({**POLICY, "status": status})
@@ -121,7 +127,7 @@ def test_a_policy_status_is_one_that_the_schema_allows(
 def test_nothing_is_new_in_a_later_time() -> None:
     """A status is not written again for a transition time or a digest; for a message it is."""
     found = Condition("Ready", "True", "Ready", "1 nodes are governed", NOON, 3)
-    action = PolicyStatus("full", 3, (found,), 1, 0, 0, 0, 0, "sha256:" + "0" * 64, "Optimal", 0.0)
+    action = PolicyStatus("full", 3, (found,), 1, 0, 0, 0, 0, 0, 0, "sha256:" + "0" * 64, "Optimal", 0.0)
     present = documents.policy_status(action, NOON)
     same = replace(action, conditions=(replace(found, since=NOON + 9),), plan_digest="sha256:" + "1" * 64)
     assert documents.same_policy_status(present, documents.policy_status(same, NOON + 9))

@@ -6,7 +6,9 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
+import pytest
 from structlog.testing import capture_logs
 
 from autoslicer.cluster import paths
@@ -15,7 +17,8 @@ from autoslicer.cluster.client import Client, Object
 from autoslicer.cluster.events import Recorder
 from autoslicer.cluster.tasks import running
 from autoslicer.cluster.writer import Writer
-from autoslicer.controller.nominator import BURST, Nominator
+from autoslicer.controller.nominator import LEAD_SECONDS, Nominator
+from autoslicer.controller.renewal import LONGEST_SECONDS
 from tests.cluster.fixture import Cluster
 from tests.cluster_room.waiting import until
 from tests.controller.stage import change_of
@@ -111,17 +114,18 @@ async def test_a_change_that_is_deleted_on_its_way_takes_its_hint_back(
 
 
 async def test_hints_are_limited(cluster: Cluster, client: Client) -> None:
-    """Where somebody keeps removing the hint, a pod gets no more of them than the limit allows."""
+    """Where somebody keeps removing the hint, the pod gets it ever more slowly."""
     key = _scene(cluster)
     namespace, name = key.split("/")
     status = f"/api/v1/namespaces/{namespace}/pods/{name}/status"
     renewed, began = 0, time.monotonic()
     async with nominating(client):
-        while time.monotonic() - began < 4:
+        while time.monotonic() - began < 5:
             await until(lambda: _hint(cluster, key) == "gpu-a")
             renewed += 1
             cluster.api.patch(status, {"status": {"nominatedNodeName": None}})
-    assert BURST <= renewed <= BURST + 2.0 * (time.monotonic() - began) + 1
+    slow = (time.monotonic() - began) / LONGEST_SECONDS
+    assert 3 <= renewed <= slow + 6
 
 
 async def test_an_older_scheduler_is_not_hinted(cluster: Cluster, client: Client) -> None:
@@ -134,3 +138,17 @@ async def test_an_older_scheduler_is_not_hinted(cluster: Cluster, client: Client
             assert [nominator.turn(change, 100.0), nominator.turn(change, 100.0)] == [0.0, 0.0]
     assert _hint(cluster, key) == ""
     assert [line["reason"] for line in logs] == ["that needs Kubernetes 1.35, this is 1.34"]
+
+
+async def test_pods_are_hinted_just_before_their_node_comes_back(cluster: Cluster, client: Client) -> None:
+    """A change gets its turn a moment later, and its pods have their hints by then; no other pod has one."""
+    key = _scene(cluster, "Labelled")
+    async with nominating(client) as nominator:
+        await until(lambda: nominator._able)
+        change = nominator._live["gpu-a-1"]
+        assert _hint(cluster, key) == ""
+        now = time.time()
+        assert nominator.turn(change, now) == pytest.approx(LEAD_SECONDS)
+        await until(lambda: _hint(cluster, key) == "gpu-a")
+        assert nominator.turn(change, now + LEAD_SECONDS) == pytest.approx(0, abs=1e-6)
+        assert nominator.turn(replace(change, name="gpu-b-1"), now) == pytest.approx(LEAD_SECONDS + 2.0)

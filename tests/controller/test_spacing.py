@@ -32,3 +32,10 @@ def test_without_spacing_nobody_waits() -> None:
     """With 0 seconds all come back at once."""
     spacing = Spacing(0.0)
     assert [spacing.turn(name, 100.0) for name in "abc"] == [0.0, 0.0, 0.0]
+
+
+def test_no_turn_comes_at_once_where_a_lead_is_asked_for() -> None:
+    """Everybody waits at least for the lead, and the spacing counts between the turns themselves."""
+    spacing = Spacing(2.0, 0.25)
+    assert [spacing.turn(name, 100.0) for name in "ab"] == [0.25, 2.25]
+    assert spacing.turn("c", 104.0) == 0.25

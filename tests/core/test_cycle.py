@@ -173,8 +173,9 @@ def test_changes_that_wait_go_first() -> None:
 
 def test_an_unapproved_change_is_held_and_takes_no_budget() -> None:
     """Its pods are told how to approve it, and another change may start."""
-    world = (*machine("a"), *machine("b"), wants("t/x"), wants("t/y"))
-    decision = decided(*world, waiting("a", "t/x", approved=False), waiting("b", "t/y"), budget("1"))
+    whole = pod("t/x").wants(ONES), pod("t/y").wants(ONES)
+    queue = waiting("a", "t/x", approved=False), waiting("b", "t/y")
+    decision = decided(*machine("a"), *machine("b"), *whole, *queue, budget("1"))
     assert {name: held.reason for name, held in decision.holds.items()} == {"a-1": Reason.AwaitingApproval}
     assert decision.holds["a-1"].message == "approve it with: autoslicer approve a-1"
     assert told(decision) == [("Normal", "t/x", "AwaitingApproval")]

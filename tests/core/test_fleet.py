@@ -14,7 +14,7 @@ def test_a_lease_without_our_annotations_changes_nothing() -> None:
     stopped = told(
         LIMITS, {"autoslicer.dev/paused": "by kim", "autoslicer.dev/resumed": "2026-11-20T12:00:00Z"}
     )
-    assert stopped == FleetLimits(7, 2, NOON, "paused by kim")
+    assert stopped == FleetLimits(7, 2, resumed=NOON, paused="paused by kim")
     assert told(stopped, {}) == LIMITS
 
 

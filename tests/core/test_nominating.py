@@ -11,16 +11,17 @@ from autoslicer.core.actions import Nominate
 from autoslicer.core.nominating import TAKE_BACK_SECONDS, nomination
 from autoslicer.core.phases import Phase
 from tests.build import NOON, Builder, Node, Pod, change, node
-from tests.core.stages import AFTER, BEFORE, NODE, Stage, paused, resumed, stage
+from tests.core.stages import AFTER, BEFORE, NAME, NODE, Stage, resumed, stage
 
 HINT = Nominate("team", "a", "pod-team/a", "", NODE)
 
 
-def _asked(found: Stage) -> Nominate | None:
+def _asked(found: Stage, *coming: str) -> Nominate | None:
     """What is done about pod team/a."""
     snapshot = found.snapshot
     serving = [row for row in snapshot.changes.values() if "team/a" in row.serves]
-    return nomination(snapshot.pods["team/a"], serving, snapshot.nodes, snapshot.policies, found.now)
+    rows = snapshot.nodes, snapshot.policies
+    return nomination(snapshot.pods["team/a"], serving, *rows, found.now, coming=coming)
 
 
 def _vary(found: Stage, edit: dict[str, object]) -> Stage:
@@ -30,10 +31,17 @@ def _vary(found: Stage, edit: dict[str, object]) -> Stage:
     return found
 
 
-@pytest.mark.parametrize("phase", [Phase.LABELLED, Phase.APPLIED, Phase.VERIFIED])
-def test_a_served_pod_is_nominated_once_its_slices_are_about_to_appear(phase: Phase) -> None:
-    """From mig-manager's run on, a pod that waits for the change is hinted to its node."""
+@pytest.mark.parametrize("phase", [Phase.APPLIED, Phase.VERIFIED])
+def test_a_served_pod_is_nominated_once_its_slices_can_be_taken(phase: Phase) -> None:
+    """From the end of our taint on, a pod that waits for the change is hinted to its node."""
     assert _asked(stage(phase)) == HINT
+
+
+def test_the_hint_comes_before_the_end_of_the_taint() -> None:
+    """A change whose node is about to come back hints its pods; one whose turn has not come does not."""
+    assert _asked(stage(Phase.LABELLED)) is None
+    assert _asked(stage(Phase.LABELLED), "gpu-2-1") is None
+    assert _asked(stage(Phase.LABELLED), NAME) == HINT
 
 
 @pytest.mark.parametrize(
@@ -41,26 +49,7 @@ def test_a_served_pod_is_nominated_once_its_slices_are_about_to_appear(phase: Ph
 )
 def test_nobody_is_nominated_before_the_label(phase: Phase) -> None:
     """As long as the change may still be undone, no hint is set."""
-    assert _asked(stage(phase)) is None
-
-
-def test_the_run_must_have_begun() -> None:
-    """A label that mig-manager has not taken up yet leads to no hint; its pause of the GPU clients does."""
-    early = stage(Phase.LABELLED).vary("node", lambda made: _fresh(made))
-    assert _asked(early) is None
-    assert _asked(early.vary("node", paused)) == HINT
-
-
-def _fresh(made: Node) -> Node:
-    """As it is right after the label: nothing is paused yet."""
-    kept = {k: v for k, v in made.get("metadata.labels").items() if not k.startswith(names.GPU_DEPLOY_PREFIX)}
-    return made.set("metadata.labels", kept)
-
-
-def test_a_failed_run_promises_nothing() -> None:
-    """mig-manager's failure leads to no hint; the same node under way does."""
-    failed = stage(Phase.LABELLED).vary("node", lambda made: made.labels({names.MIG_CONFIG_STATE: "failed"}))
-    assert _asked(failed) is None
+    assert _asked(stage(phase), NAME) is None
 
 
 def test_a_hint_that_is_there_is_not_set_again() -> None:

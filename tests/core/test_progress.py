@@ -368,6 +368,35 @@ def test_a_recommendation_is_planned_anew_in_mode_auto() -> None:
     assert approved.look()[0].phase == "Validated"
 
 
+def test_a_change_that_the_policy_approved_is_planned_anew_in_mode_recommend() -> None:
+    """Once a human is asked for approval, none but a human's counts; and under mode Auto it goes on."""
+    by_policy = stage(Phase.WAITING).vary(
+        "change", lambda change: change.put("metadata.annotations", {names.APPROVED_BY: names.BY_POLICY})
+    )
+    assert by_policy.look()[0].phase == "Validated"
+    asked = by_policy.vary("policy", lambda policy: policy.set("spec.mode", "Recommend"))
+    assert ending(asked.look()[0]) == ("Cancelled", "False", "Superseded")
+
+
+@pytest.mark.parametrize("reason", [Reason.Superseded, Reason.Expired])
+def test_a_recommendation_ends_when_the_cycle_says_so(reason: Reason) -> None:
+    """One that was approved since then is left to the next cycle."""
+    recommended = stage(Phase.WAITING).vary("policy", lambda policy: policy.set("spec.mode", "Recommend"))
+    over = replace(recommended, hold=Verdict(NODE, reason, "a newer plan"))
+    unapproved = over.vary("change", lambda change: change.set("spec.approved", False))
+    assert ending(unapproved.look()[0]) == ("Cancelled", "False", reason)
+    assert over.look() == (over.change.status, ())
+
+
+def test_who_approved_a_change_is_told() -> None:
+    """In its first step, in letters that can be printed."""
+    approved = stage(Phase.WAITING).vary(
+        "change", lambda change: change.put("metadata.annotations", {names.APPROVED_BY: "kim\n@example.com"})
+    )
+    assert approved.look()[0].steps[-1].message == "the plan still holds; approved by kim@example.com"
+    assert stage(Phase.WAITING).look()[0].steps[-1].message == "the plan still holds"
+
+
 # ways out before the label
 
 WAYS_OUT: dict[str, tuple[Callable[[Stage], Stage], str]] = {

@@ -119,7 +119,7 @@ RIGHTS = {
     "autoslicer-system": {**EVERYWHERE, ("leases.coordination.k8s.io", ""): {"get", "create", "update"}},
     "gpu-operator": {
         **EVERYWHERE,
-        ("pods", ""): READ | {"patch"},
+        ("pods", ""): READ | {"patch", "delete"},
         ("configmaps", ""): READ,
         ("configmaps", "autoslicer-mig-parted-config"): {"update"},
     },

@@ -69,3 +69,4 @@ def test_a_recommendation_waits_for_its_approval(cluster: Cluster, controller: C
     assert main(["approve", change["metadata"]["name"], f"--kubeconfig={cluster.kubeconfig}"]) == 0
     cluster.wait_running([pod])
     until(lambda: phases(changes(cluster)[0]) == STEPS, 10, cluster.describe)
+    assert "; approved by " in changes(cluster)[0]["status"]["steps"][0]["message"]

@@ -39,7 +39,7 @@ VALUES = {
     ("refusals_total", "reason"): {str(reason) for reason in Reason},
     ("requests_unfulfilled", "reason"): {str(reason) for reason in UNFULFILLED_REASONS},
     ("plans_total", "status"): {"Optimal", "Feasible", "Fallback"},
-    ("nodes", "state"): {"governed", "reshaping", "refused"},
+    ("nodes", "state"): {"governed", "reshaping", "refused", "quarantined", "drifted"},
     ("cycle_duration_seconds", "phase"): {"snapshot", "decide", "act"},
     ("relists_total", "cause"): {"start", "expired", "refused", "unreachable"},
 }

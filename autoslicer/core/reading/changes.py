@@ -9,6 +9,8 @@ from autoslicer.core.phases import Phase
 from autoslicer.core.rows import ChangeStatus, Condition, GpuTarget, ReconfigurationRow, Step
 from solver.problem import Counts, counts
 
+_LONGEST_NAME = 128
+
 
 def change(obj: object) -> ReconfigurationRow:
     """The row of a MigReconfiguration.
@@ -18,7 +20,7 @@ def change(obj: object) -> ReconfigurationRow:
     """
     top = root(obj, "MigReconfiguration")
     metadata, spec = top.fields("metadata"), top.fields("spec")
-    node = spec.fields("node")
+    node, annotations = spec.fields("node"), metadata.pairs("annotations")
     return ReconfigurationRow(
         name=metadata.required("name"),
         uid=metadata.text("uid"),
@@ -38,7 +40,8 @@ def change(obj: object) -> ReconfigurationRow:
         evicts=spec.texts("evicts"),
         pending_deadline=spec.fields("recovery").duration("pendingDeadlineSeconds", 1800),
         approved=spec.flag("approved"),
-        kind=metadata.pairs("annotations").get(names.KIND, ""),
+        kind=annotations.get(names.KIND, ""),
+        approved_by=_printable(annotations.get(names.APPROVED_BY, "")),
         status=_status(top.fields("status")),
         cause=_cause(spec),
     )
@@ -68,6 +71,11 @@ def _cause(spec: Fields) -> Cause:
     if cause not in list(Cause):
         raise ValueError(f"{spec.what}: {spec.at('cause')} {cause[:32]!r} is no cause of a change")
     return Cause(cause)
+
+
+def _printable(name: str) -> str:
+    """A user's name as it may stand in a message."""
+    return "".join(letter for letter in name[:_LONGEST_NAME] if letter.isprintable())
 
 
 def _layout(gpu: Fields, key: str) -> Counts | None:

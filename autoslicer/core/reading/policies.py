@@ -67,6 +67,8 @@ def policy(obj: object) -> Policy:
         pending_deadline_seconds=spec.fields("recovery").duration(
             "pendingDeadlineSeconds", _DEFAULT.pending_deadline_seconds
         ),
+        repair_drift=spec.fields("recovery").flag("repairDrift", _DEFAULT.repair_drift),
+        delete_operator_pods=spec.fields("recovery").flag("deleteOperatorPods"),
         headroom=_headroom(spec),
         nominate=spec.fields("scheduling").flag("nominate", _DEFAULT.nominate),
         conditions=conditions(top.fields("status")),
