@@ -15,8 +15,8 @@ from autoslicer.cluster.version import release
 from autoslicer.cluster.writer import Writer
 from autoslicer.controller.renewal import Renewal
 from autoslicer.controller.spacing import Spacing
-from autoslicer.core.nominating import OLDEST_VERSION, TAKE_BACK_SECONDS, nomination
-from autoslicer.core.phases import Phase, live
+from autoslicer.core.nominating import OLDEST_VERSION, TAKE_BACK_SECONDS, nomination, rested
+from autoslicer.core.phases import Phase, live, phase
 from autoslicer.core.policy import Policy
 from autoslicer.core.reading import Row
 from autoslicer.core.rows import NodeRow, PodRow, ReconfigurationRow, Step
@@ -72,20 +72,15 @@ class Nominator:
             self._able = False
 
     def turn(self, change: ReconfigurationRow, now: float) -> float:
-        """In how many seconds our taint may leave the change's node; its pods are hinted just before."""
+        """In how many seconds our taint may leave the change's node; its pods may be hinted just before."""
         policy = self._policies().get(change.policy)
         if not self._able or policy is None or not policy.nominate:
             return 0.0
-        pause = self._spacing.turn(change.name, now)
-        if pause > LEAD_SECONDS:
-            asyncio.get_running_loop().call_later(pause - LEAD_SECONDS, self._announce, change)
-        else:
-            self._announce(change)
-        return pause
-
-    def _announce(self, change: ReconfigurationRow) -> None:
-        self._coming.add(change.name)
-        self._note(change.serves)
+        if change.name not in self._coming:
+            self._coming.add(change.name)
+            self._note(change.serves)
+        others = (other for other in self._live.values() if other.name != change.name)
+        return self._spacing.turn(change.name, now, busy=any(map(_on_its_way_back, others)))
 
     async def _release(self) -> tuple[int, int]:
         while True:
@@ -184,6 +179,8 @@ class Nominator:
         for key in change.serves:
             self._serving.setdefault(key, {})[change.name] = change
         self._note(change.serves)
+        if (rest := rested(change) - time.time()) > 0:
+            asyncio.get_running_loop().call_later(rest, self._note, change.serves)
 
     def _forget(self, change: ReconfigurationRow) -> None:
         for key in change.serves:
@@ -198,6 +195,11 @@ class Nominator:
         """Look at these pods soon."""
         self._due.update(keys)
         self._poked.set()
+
+
+def _on_its_way_back(change: ReconfigurationRow) -> bool:
+    """Our taint is gone, but the slices are not there yet."""
+    return phase(change) is Phase.APPLIED
 
 
 def _cancelled(change: ReconfigurationRow, now: float) -> ReconfigurationRow:

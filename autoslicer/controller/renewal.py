@@ -8,7 +8,7 @@ that the time is felt for.
 
 from __future__ import annotations
 
-FIRST_SECONDS, LONGEST_SECONDS = 0.03, 0.5
+FIRST_SECONDS, LONGEST_SECONDS = 0.03, 1.0
 """from the last drop to the next hints; doubled while they do not last"""
 LASTING_SECONDS = 1.0
 """hints that were kept so long were not set too early"""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
-from autoslicer.core import fitting
+from autoslicer.core import evidence, fitting
 from autoslicer.core.actions import Nominate
 from autoslicer.core.demand import SCHEDULERS
 from autoslicer.core.phases import FINAL, Phase, phase, reached
@@ -21,6 +21,8 @@ from autoslicer.core.transition import SUCCEEDED, condition
 
 OLDEST_VERSION = (1, 35)
 """before this release of Kubernetes the scheduler takes nominations by others for its own, and drops them"""
+REST_SECONDS = 0.5
+"""from the end of our taint, which wakes every pod that waits, to the hints: a device plugin takes longer"""
 TAKE_BACK_SECONDS = 300.0
 """a hint of ours that is still there so long after the change has ended may be the scheduler's own by now"""
 
@@ -50,7 +52,7 @@ def nomination(
     if pod.phase != "Pending" or pod.node or pod.terminating:
         return None
     found = sorted(serving, key=lambda change: change.name)
-    promised = [change.node for change in found if _promises(change, nodes, policies, coming)]
+    promised = [change.node for change in found if _promises(change, nodes, policies, coming, now)]
     if not _hears(pod):
         promised = []
     wanted = promised[0] if promised else ""
@@ -72,6 +74,7 @@ def _promises(
     nodes: Mapping[str, NodeRow],
     policies: Mapping[str, Policy],
     coming: Collection[str],
+    now: float,
 ) -> bool:
     """The change's slices are there or about to appear, and its pods are to have them."""
     node, policy = nodes.get(change.node), policies.get(change.policy)
@@ -79,8 +82,26 @@ def _promises(
         return False
     if policy is None or not policy.nominate:
         return False
-    here = phase(change)
-    return here in (Phase.APPLIED, Phase.VERIFIED) or (here is Phase.LABELLED and change.name in coming)
+    match phase(change):
+        case Phase.LABELLED:
+            return change.name in coming and _offers(node, change)
+        case Phase.APPLIED:
+            return now >= rested(change) or _offers(node, change)
+        case Phase.VERIFIED:
+            return True
+        case _:
+            return False
+
+
+def rested(change: ReconfigurationRow) -> float:
+    """When the scheduler has tried all pods that the end of our taint woke (seconds); 0 before that end."""
+    lifted = reached(change, Phase.APPLIED)
+    return 0.0 if lifted is None else lifted + REST_SECONDS
+
+
+def _offers(node: NodeRow, change: ReconfigurationRow) -> bool:
+    """The slices are there already: the device plugin came back in spite of our taint."""
+    return evidence.advertised(node) == evidence.after(change.gpus)
 
 
 def _void(change: ReconfigurationRow, pod: PodRow, now: float) -> bool:

@@ -8,7 +8,7 @@ import pytest
 
 from autoslicer.core import names
 from autoslicer.core.actions import Nominate
-from autoslicer.core.nominating import TAKE_BACK_SECONDS, nomination
+from autoslicer.core.nominating import REST_SECONDS, TAKE_BACK_SECONDS, nomination
 from autoslicer.core.phases import Phase
 from tests.build import NOON, Builder, Node, Pod, change, node
 from tests.core.stages import AFTER, BEFORE, NAME, NODE, Stage, resumed, stage
@@ -33,15 +33,28 @@ def _vary(found: Stage, edit: dict[str, object]) -> Stage:
 
 @pytest.mark.parametrize("phase", [Phase.APPLIED, Phase.VERIFIED])
 def test_a_served_pod_is_nominated_once_its_slices_can_be_taken(phase: Phase) -> None:
-    """From the end of our taint on, a pod that waits for the change is hinted to its node."""
-    assert _asked(stage(phase)) == HINT
+    """Once the pods that the end of our taint woke were tried, one that waits is hinted to its node."""
+    assert _asked(stage(phase).at(NOON + REST_SECONDS)) == HINT
 
 
-def test_the_hint_comes_before_the_end_of_the_taint() -> None:
-    """A change whose node is about to come back hints its pods; one whose turn has not come does not."""
-    assert _asked(stage(Phase.LABELLED)) is None
-    assert _asked(stage(Phase.LABELLED), "gpu-2-1") is None
-    assert _asked(stage(Phase.LABELLED), NAME) == HINT
+def test_the_scheduler_is_given_time_to_rest() -> None:
+    """Right after our taint the hint would be dropped at once, so that it comes a moment later."""
+    assert _asked(stage(Phase.APPLIED).at(NOON + REST_SECONDS - 0.1)) is None
+    assert _asked(stage(Phase.APPLIED).vary("node", _back)) == HINT
+
+
+def test_slices_that_are_there_are_hinted_before_the_taint_goes() -> None:
+    """Where the device plugin came back under our taint, its end is the moment that counts."""
+    early = stage(Phase.LABELLED).vary("node", _back)
+    assert _asked(early) is None
+    assert _asked(early, "gpu-2-1") is None
+    assert _asked(early, NAME) == HINT
+    assert _asked(stage(Phase.LABELLED), NAME) is None
+
+
+def _back(made: Node) -> Node:
+    """With the slices that were promised."""
+    return resumed(made, *AFTER)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +67,7 @@ def test_nobody_is_nominated_before_the_label(phase: Phase) -> None:
 
 def test_a_hint_that_is_there_is_not_set_again() -> None:
     """A pod that is nominated to its node needs nothing; one whose hint was dropped is nominated again."""
-    hinted = stage(Phase.APPLIED).vary("a", lambda made: made.nominated(NODE))
+    hinted = stage(Phase.VERIFIED).vary("a", lambda made: made.nominated(NODE))
     assert _asked(hinted) is None
     assert _asked(_vary(hinted, {"status.nominatedNodeName": None})) == HINT
 
@@ -74,19 +87,19 @@ def test_a_hint_that_is_there_is_not_set_again() -> None:
 )
 def test_other_pods_are_left_alone(edit: dict[str, object]) -> None:
     """No hint for a pod that the scheduler does not try, that has a node, or that somebody else nominated."""
-    assert _asked(_vary(stage(Phase.APPLIED), edit)) is None
+    assert _asked(_vary(stage(Phase.VERIFIED), edit)) is None
 
 
 def test_a_pod_that_no_change_serves_is_left_alone() -> None:
     """A pod beside those that are served gets no hint."""
-    found = stage(Phase.APPLIED)
+    found = stage(Phase.VERIFIED)
     rival = replace(found.snapshot.pods["team/a"], name="rival")
     assert nomination(rival, (), found.snapshot.nodes, found.snapshot.policies, NOON) is None
 
 
 def test_the_policy_can_forbid_hints() -> None:
     """With scheduling.nominate false nothing is hinted, and with true it is."""
-    found = stage(Phase.APPLIED)
+    found = stage(Phase.VERIFIED)
     for wanted, expected in ((False, None), (True, HINT)):
         said = found.vary("policy", lambda made, wanted=wanted: made.set("spec.scheduling.nominate", wanted))  # type: ignore[misc]
         assert _asked(said) == expected
@@ -97,7 +110,7 @@ def test_the_policy_can_forbid_hints() -> None:
 )
 def test_a_node_that_takes_no_pods_is_no_hint(edit: object) -> None:
     """Nothing is hinted to a node that is cordoned, not ready or another one of the same name."""
-    assert _asked(stage(Phase.APPLIED).vary("node", edit)) is None  # type: ignore[arg-type]
+    assert _asked(stage(Phase.VERIFIED).vary("node", edit)) is None  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("phase", [Phase.ROLLING_BACK, Phase.ROLLED_BACK, Phase.QUARANTINED, Phase.CANCELLED])
