@@ -31,9 +31,7 @@ def test_a_run_that_fails_again_is_rolled_back(cluster: Cluster, controller: Con
     assert controller.metric("reshapes_total", result="RolledBack") == 1
 
 
-def test_a_file_that_comes_too_late_is_asked_again_and_rolled_back(
-    cluster: Cluster, controller: Controller
-) -> None:
+def test_a_file_that_comes_too_late_is_rolled_back(cluster: Cluster, controller: Controller) -> None:
     """Where mig-manager's file came too late, the old label is set again; a later restart cuts nothing."""
     cluster.gpu_node("gpu-a")
     configure(cluster)
