@@ -13,7 +13,6 @@ from autoslicer.core import (
     marks,
     names,
     planner,
-    quarantine,
     recommendations,
     repairs,
     validation,
@@ -101,8 +100,7 @@ def decide(
         *mended.actions,
         *standings(settled, policies, plan, outcome.demand, outcome.conflicts, drifted, now, stops),
     )
-    rests = _rests(snapshot, governed, policies, now)
-    ahead = (outcome.wake, judged.wake, *gates.wakes, *mended.wakes, *rests)
+    ahead = (outcome.wake, judged.wake, *gates.wakes, *mended.wakes, *_rests(snapshot, governed, policies))
     wakes = [at for at in ahead if at is not None and at > now]
     wake = min(wakes, default=None)
     return Decision(plan, actions, holds, withheld, outcome.demand, drifted, wake), prepared
@@ -171,7 +169,7 @@ def _change(
         gpus=reshape.gpus,
         serves=reshape.serves,
         evicts=reshape.evictions,
-        recovery=policy.recovery,
+        pending_deadline=policy.pending_deadline_seconds,
         approved=approved,
         approved_by=names.BY_POLICY if approved else "",
         cause=reshape.cause,
@@ -222,10 +220,9 @@ def _report(snapshot: Snapshot, kind: str, verdict: Verdict) -> Report:
 
 
 def _rests(
-    snapshot: Snapshot, governed: Mapping[str, Iterable[str]], policies: Mapping[str, Policy], now: float
+    snapshot: Snapshot, governed: Mapping[str, Iterable[str]], policies: Mapping[str, Policy]
 ) -> Iterator[float | None]:
     """When the nodes that rest may change again."""
     for policy, nodes in governed.items():
         for node in nodes:
             yield rest(snapshot, node, policies[policy])
-            yield quarantine.quarantined_until(snapshot, node, now)

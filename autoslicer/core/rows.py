@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from autoslicer.core.causes import Cause
-from autoslicer.core.recovery import Recovery
 from solver.problem import Counts
 
 Resources = Mapping[str, int]
@@ -281,10 +280,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class ChangeStatus:
-    """The status of a MigReconfiguration; an empty phase means Waiting.
-
-    `attempt` counts how often the layout was asked for; until `quarantined_until` its node is left alone.
-    """
+    """The status of a MigReconfiguration; an empty phase means Waiting."""
 
     phase: str = ""
     started: float | None = None
@@ -292,7 +288,6 @@ class ChangeStatus:
     attempt: int = 1
     steps: tuple[Step, ...] = ()
     conditions: tuple[Condition, ...] = ()
-    quarantined_until: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,7 +307,7 @@ class ReconfigurationRow:
     gpus: tuple[GpuTarget, ...]
     serves: tuple[str, ...]
     evicts: tuple[str, ...]
-    recovery: Recovery
+    pending_deadline: float
     approved: bool
     status: ChangeStatus = field(default_factory=ChangeStatus)
     cause: Cause = Cause.DEMAND

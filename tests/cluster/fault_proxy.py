@@ -75,12 +75,17 @@ class FaultProxy(Rules):
         self.seen: list[Seen] = []
         super().__init__(seed)
         self._target, self._pki = target, pki
+        self._halted = False
         self._loop = asyncio.new_event_loop()
         self._over = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="faults", daemon=True)
         self._thread.start()
         self._runner, self._session = self._do(self._start())
         self.url = f"https://127.0.0.1:{self._runner.addresses[0][1]}"
+
+    def halt_watches(self) -> None:
+        """Half-open: the watches that are open now, and later ones, bring nothing any more but stay."""
+        self._halted = True
 
     def writes(self, path: str = "", *, since: float = 0.0) -> list[Seen]:
         """What was to be written to such a path, and came in at or after `since`."""
@@ -194,6 +199,8 @@ class FaultProxy(Rules):
                 line = await answer.content.readuntil(b"\n", max_size=LONGEST_EVENT)
                 if not line:
                     return response
+                if self._halted:
+                    await self._over.wait()
                 await response.write(line)
                 left = None if left is None else left - 1
             if isinstance(seen.fault, HalfOpen):

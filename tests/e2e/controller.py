@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import signal
@@ -19,6 +20,7 @@ from tests.cluster.waiting import until
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 NAMESPACE = "autoslicer-system"
+ACCOUNT = f"system:serviceaccount:{NAMESPACE}:autoslicer"
 CHANGES = "/apis/autoslicer.dev/v1alpha1/migreconfigurations"
 MIG_NODES = "/apis/autoslicer.dev/v1alpha1/mignodes"
 POLICIES = "/apis/autoslicer.dev/v1alpha1/migautoscalingpolicies"
@@ -30,11 +32,24 @@ FAST = {
 
 
 def install(cluster: Cluster) -> None:
-    """Apply the CRDs and the rights from the manifests that users apply."""
+    """Apply the CRDs, the rights and their limits from the manifests that users apply."""
     cluster.control_plane.apply(DEPLOY / "crds", DEPLOY / "namespace.yaml", DEPLOY / "serviceaccount.yaml")
-    cluster.control_plane.apply(*sorted(DEPLOY.glob("rbac-*.yaml")))
+    cluster.control_plane.apply(*sorted(DEPLOY.glob("rbac-*.yaml")), DEPLOY / "admission.yaml")
     for path in (CHANGES, POLICIES, MIG_NODES):
         until(lambda path=path: cluster.serves(path), 10, lambda path=path: f"{path} is not served")  # type: ignore[misc]
+    until(lambda: _limited(cluster), 20, lambda: "the admission policies are not in force")
+
+
+def _limited(cluster: Cluster) -> bool:
+    """The admission policies are in force: a Lease that is not the controller's own is refused."""
+    lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease"}
+    metadata = {"name": "probe", "namespace": NAMESPACE}
+    create = ("create", f"--as={ACCOUNT}", "--dry-run=server", "-f", "-")
+    try:
+        cluster.kubectl(*create, stdin=json.dumps({**lease, "metadata": metadata}))
+    except subprocess.CalledProcessError as error:
+        return "autoslicer has one Lease" in error.stderr
+    return False
 
 
 class Controller:
