@@ -17,6 +17,7 @@ from autoslicer.core.actions import (
     Publish,
     RemoveTaint,
     Report,
+    RestoreClients,
     SetConfig,
     TouchPod,
     WakeAt,
@@ -53,6 +54,8 @@ def carry_out(world: World, action: Action) -> None:
             _touch(world, action)
         case SetConfig():
             _set_config(world, action)
+        case RestoreClients():
+            _restore_clients(world, action)
         case PolicyStatus():
             _policy_status(world, action)
         case Report():
@@ -124,6 +127,12 @@ def _set_config(world: World, action: SetConfig) -> None:
     labels = {**node.labels, names.MIG_CONFIG: action.config, names.MIG_CONFIG_STATE: "pending"}
     annotations = {**node.annotations, names.APPLIED_CONFIG: action.config}
     world.write(replace(node, labels=labels, annotations=annotations), expect=action.resource_version)
+
+
+def _restore_clients(world: World, action: RestoreClients) -> None:
+    node = _node(world, action.node)
+    labels = {**node.labels, **dict.fromkeys(action.clients, "true")}
+    world.write(replace(node, labels=labels), expect=action.resource_version)
 
 
 def _policy_status(world: World, action: PolicyStatus) -> None:

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 
 from autoslicer.core.actions import Action, WakeAt, WriteChangeStatus
 from autoslicer.core.cycle import Decision, decide
+from autoslicer.core.observation import Observation, Timing, needs_fresh, sight
 from autoslicer.core.phases import live
 from autoslicer.core.plan import Verdict
 from autoslicer.core.planner import Prepared
-from autoslicer.core.progress import Observation, Timing, advance, needs_fresh, sight
+from autoslicer.core.progress import advance
 from autoslicer.core.rows import ReconfigurationRow
 from simulations.carrying import carry_out
 from simulations.world import Conflict, World

@@ -32,6 +32,7 @@ from autoslicer.api.values import (
 )
 from autoslicer.core.policy import Mode, Weight
 from autoslicer.core.reading.policies import MOST_HEADROOM
+from autoslicer.core.recovery import MOST_ATTEMPTS
 from solver.solution import Status
 
 
@@ -225,6 +226,16 @@ class Recovery(Model):
         1800,
         description="How long mig-manager may take to apply a layout, and then the node to show it.",
     )
+    max_attempts: Annotated[int, Field(ge=1, le=MOST_ATTEMPTS)] = Field(
+        2, description="How often a layout is asked for at most; after a failure under another name."
+    )
+    quarantine_seconds: Seconds = Field(
+        1800, description="How long a node is left alone after a change that failed."
+    )
+    delete_operator_pods: bool = Field(
+        False,
+        description="Whether pods of the GPU Operator that are stuck or tell an old story may be deleted.",
+    )
 
 
 class PolicyRecovery(Recovery):
@@ -234,10 +245,6 @@ class PolicyRecovery(Recovery):
         True,
         description="Whether an idle node whose layout is not as its label asks is given it again, "
         "and with deleteOperatorPods a device plugin or feature discovery that tells an old story restarted.",
-    )
-    delete_operator_pods: bool = Field(
-        False,
-        description="Whether pods of the GPU Operator that are stuck or tell an old story may be deleted.",
     )
 
 

@@ -178,7 +178,11 @@ class ReconfigurationStatus(Model):
     )
     conditions: Conditions | None = Field(
         None,
-        description="Succeeded: Unknown while under way, True at Done, False with a reason at any other end.",
+        description="Succeeded: Unknown while under way, True at Done, False with a reason at any other end. "
+        "LastAttempt: why the last attempt failed. Quarantined: the node is left alone.",
+    )
+    quarantined_until: Timestamp | None = Field(
+        None, description="Until when the node is left alone after this change, which failed."
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from autoslicer.core import names
 from autoslicer.core.actions import PolicyStatus
+from autoslicer.core.recovery import Recovery
 from autoslicer.core.rows import ChangeStatus, Condition, GpuTarget, ReconfigurationRow
 from autoslicer.core.times import rfc3339
 
@@ -36,7 +37,7 @@ def change(row: ReconfigurationRow, owner: str) -> Document:
             "gpus": [_gpu(gpu) for gpu in row.gpus],
             "serves": list(row.serves),
             "evicts": list(row.evicts),
-            "recovery": {"pendingDeadlineSeconds": int(row.pending_deadline)},
+            "recovery": _recovery(row.recovery),
             "approved": row.approved,
             "cause": row.cause,
         },
@@ -54,6 +55,7 @@ def change_status(status: ChangeStatus) -> Document:
             {"phase": step.phase, "at": rfc3339(step.at), "message": step.message} for step in status.steps
         ],
         "conditions": conditions(status.conditions),
+        "quarantinedUntil": _time(status.quarantined_until),
     }
 
 
@@ -96,6 +98,15 @@ def conditions(found: Iterable[Condition]) -> list[Document]:
         }
         for condition in found
     ]
+
+
+def _recovery(recovery: Recovery) -> Document:
+    return {
+        "pendingDeadlineSeconds": int(recovery.pending_deadline),
+        "maxAttempts": recovery.max_attempts,
+        "quarantineSeconds": int(recovery.quarantine),
+        "deleteOperatorPods": recovery.delete_operator_pods,
+    }
 
 
 def _gpu(gpu: GpuTarget) -> Document:

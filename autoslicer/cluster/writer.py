@@ -23,6 +23,7 @@ from autoslicer.core.actions import (
     Publish,
     RemoveTaint,
     Report,
+    RestoreClients,
     SetConfig,
     TouchPod,
     WakeAt,
@@ -89,6 +90,8 @@ class Writer:
                 await self._taints(action, None, marks.removing(action.marks))
             case SetConfig():
                 await self._set_config(action)
+            case RestoreClients():
+                await self._restore_clients(action)
             case DeletePod():
                 await self._delete_pod(action)
             case NoteOnNode():
@@ -173,6 +176,15 @@ class Writer:
                 "resourceVersion": action.resource_version,
                 "labels": {names.MIG_CONFIG: action.config, names.MIG_CONFIG_STATE: "pending"},
                 "annotations": {names.APPLIED_CONFIG: action.config},
+            }
+        }
+        self._cache.nodes.observe(await self._client.patch(paths.one(paths.NODES, action.node), body))
+
+    async def _restore_clients(self, action: RestoreClients) -> None:
+        body = {
+            "metadata": {
+                "resourceVersion": action.resource_version,
+                "labels": dict.fromkeys(action.clients, "true"),
             }
         }
         self._cache.nodes.observe(await self._client.patch(paths.one(paths.NODES, action.node), body))

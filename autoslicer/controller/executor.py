@@ -18,10 +18,11 @@ from autoslicer.cluster.client import Client, RefusedError, UnreachableError
 from autoslicer.cluster.observer import UnreadableError, look
 from autoslicer.cluster.writer import PublishError, UntouchableError, Writer
 from autoslicer.core.actions import Action, WakeAt, WriteChangeStatus
+from autoslicer.core.observation import Observation, Timing, needs_fresh, sight
 from autoslicer.core.phases import Phase, live, phase
 from autoslicer.core.plan import Verdict
 from autoslicer.core.policy import Policy
-from autoslicer.core.progress import Observation, Timing, advance, needs_fresh, sight
+from autoslicer.core.progress import advance
 from autoslicer.core.reading import Row
 from autoslicer.core.rows import (
     ChangeStatus,

@@ -25,7 +25,7 @@ from autoslicer.controller.loop import RETRY_SECONDS, Loop
 from autoslicer.controller.measures import step
 from autoslicer.controller.nominator import Nominator
 from autoslicer.controller.settings import Settings, listen_on
-from autoslicer.core.progress import Timing
+from autoslicer.core.observation import Timing
 from autoslicer.core.reading import Row
 from autoslicer.core.rows import PodRow, ReconfigurationRow
 from autoslicer.observability.fulfilment import Fulfilment
@@ -49,7 +49,9 @@ async def run(settings: Settings, client: Client, cache: Cache, metrics: Metrics
     writing = client.fenced(fence)
     recorder = Recorder(writing, identity)
     writer = Writer(writing, cache, recorder)
-    timing = Timing(settings.idle_confirm_seconds, settings.publish_settle_seconds)
+    timing = Timing(
+        settings.idle_confirm_seconds, settings.publish_settle_seconds, settings.retry_backoff_seconds
+    )
     nominator = Nominator(client, cache, writer, settings.ready_spacing_seconds)
     executor = Executor(client, cache, writer, timing, nominator.turn)
     loop = Loop(cache, writer, executor, Batcher(), metrics, settings.limits())

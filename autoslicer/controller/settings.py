@@ -33,6 +33,7 @@ class Settings(BaseSettings):
     idle_confirm_seconds: Seconds = 1.0
     publish_settle_seconds: Seconds = 5.0
     ready_spacing_seconds: Seconds = 2.0
+    retry_backoff_seconds: Seconds = 30.0
     starts_per_minute: Annotated[int, Field(ge=1)] = 30
     breaker_failures: Annotated[int, Field(ge=0)] = 3
     recommendation_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 86400.0

@@ -117,6 +117,18 @@ class Nominate:
 
 
 @dataclass(frozen=True, slots=True)
+class RestoreClients:
+    """Set labels `nvidia.com/gpu.deploy.*`, which mig-manager has left paused, to true.
+
+    Precondition: the node's resourceVersion.
+    """
+
+    node: str
+    resource_version: str
+    clients: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class DeletePod:
     """Delete a pod of the GPU Operator, so that its DaemonSet makes another; precondition: its uid."""
 
@@ -193,6 +205,7 @@ Action = (
     | TouchPod
     | SetConfig
     | Nominate
+    | RestoreClients
     | DeletePod
     | NoteOnNode
     | Report

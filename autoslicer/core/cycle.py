@@ -13,6 +13,7 @@ from autoslicer.core import (
     marks,
     names,
     planner,
+    quarantine,
     recommendations,
     repairs,
     validation,
@@ -100,7 +101,8 @@ def decide(
         *mended.actions,
         *standings(settled, policies, plan, outcome.demand, outcome.conflicts, drifted, now, stops),
     )
-    ahead = (outcome.wake, judged.wake, *gates.wakes, *mended.wakes, *_rests(snapshot, governed, policies))
+    rests = _rests(snapshot, governed, policies, now)
+    ahead = (outcome.wake, judged.wake, *gates.wakes, *mended.wakes, *rests)
     wakes = [at for at in ahead if at is not None and at > now]
     wake = min(wakes, default=None)
     return Decision(plan, actions, holds, withheld, outcome.demand, drifted, wake), prepared
@@ -169,7 +171,7 @@ def _change(
         gpus=reshape.gpus,
         serves=reshape.serves,
         evicts=reshape.evictions,
-        pending_deadline=policy.pending_deadline_seconds,
+        recovery=policy.recovery,
         approved=approved,
         approved_by=names.BY_POLICY if approved else "",
         cause=reshape.cause,
@@ -220,9 +222,10 @@ def _report(snapshot: Snapshot, kind: str, verdict: Verdict) -> Report:
 
 
 def _rests(
-    snapshot: Snapshot, governed: Mapping[str, Iterable[str]], policies: Mapping[str, Policy]
+    snapshot: Snapshot, governed: Mapping[str, Iterable[str]], policies: Mapping[str, Policy], now: float
 ) -> Iterator[float | None]:
     """When the nodes that rest may change again."""
     for policy, nodes in governed.items():
         for node in nodes:
             yield rest(snapshot, node, policies[policy])
+            yield quarantine.quarantined_until(snapshot, node, now)

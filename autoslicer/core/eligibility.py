@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from autoslicer.core import evidence, fitting, gpu_operator, idleness, layouts, names, owners
+from autoslicer.core import evidence, fitting, gpu_operator, idleness, layouts, names, owners, quarantine
 from autoslicer.core.configs import ALL_DISABLED
-from autoslicer.core.phases import Phase, phase
+from autoslicer.core.phases import phase
 from autoslicer.core.plan import Verdict
 from autoslicer.core.policy import Policy
 from autoslicer.core.reasons import Reason
@@ -47,9 +47,8 @@ def assess(
     """
     if isinstance(policy, Verdict):
         return Assessment(policy)
-    for rule in _RULES:
-        if (refusal := rule(snapshot, node, ignore_change)) is not None:
-            return Assessment(refusal)
+    if (refusal := _refusal(snapshot, node, ignore_change, now)) is not None:
+        return Assessment(refusal)
     gpus = layouts.present(snapshot, node, idleness.believed(snapshot, node.name, now))
     if isinstance(gpus, Verdict):
         return Assessment(gpus)
@@ -119,19 +118,13 @@ def _in_change(snapshot: Snapshot, node: NodeRow, ignore_change: str) -> Verdict
     return Verdict(node.name, Reason.ChangeInProgress, message) if message else None
 
 
-def _quarantined(snapshot: Snapshot, node: NodeRow, ignore_change: str) -> Verdict | None:
-    changes = [change for change in snapshot.history.get(node.name, ()) if change.name != ignore_change]
-    if not changes or phase(changes[-1]) not in (Phase.QUARANTINED, Phase.ROLLED_BACK):
-        return None
-    last = changes[-1].name
-    message = (
-        f"its last change {last} failed; when the node is in order: kubectl delete migreconfiguration {last}"
-    )
-    return Verdict(node.name, Reason.Quarantined, message)
-
-
 def _failed(snapshot: Snapshot, node: NodeRow, ignore_change: str) -> Verdict | None:
+    """mig-manager failed; after a change of ours an agent that agrees with the node tells what is left."""
     if evidence.state(node) != "failed":
+        return None
+    last = quarantine.last_failure(snapshot, node.name, ignore_change=ignore_change)
+    agent = snapshot.mignodes.get(node.name)
+    if last is not None and agent is not None and layouts.agrees(node, agent):
         return None
     return Verdict(
         node.name, Reason.ApplyFailed, f"mig-manager failed to apply {evidence.config(node) or 'nothing'}"
@@ -159,17 +152,25 @@ def _shared(snapshot: Snapshot, node: NodeRow, ignore_change: str) -> Verdict | 
     return None
 
 
-_RULES: tuple[Callable[[Snapshot, NodeRow, str], Verdict | None], ...] = (
-    _opted_out,
-    _foreign,
-    _leaving,
-    _closed,
-    _in_change,
-    _quarantined,
-    _failed,
-    _strategy,
-    _shared,
-)
+_Rule = Callable[[Snapshot, NodeRow, str], Verdict | None]
+_OFF_LIMITS: tuple[_Rule, ...] = (_opted_out, _foreign, _leaving, _closed)
+_STATE: tuple[_Rule, ...] = (_failed, _strategy, _shared)
+
+
+def off_limits(snapshot: Snapshot, node: NodeRow, ignore_change: str) -> Verdict | None:
+    """Why nobody but its owner may touch the node: opted out, another owner's, or closed."""
+    found = (rule(snapshot, node, ignore_change) for rule in _OFF_LIMITS)
+    return next((refusal for refusal in found if refusal is not None), None)
+
+
+def _refusal(snapshot: Snapshot, node: NodeRow, ignore_change: str, now: float) -> Verdict | None:
+    """The first rule that refuses the node, in the order of `Reason`."""
+    early = off_limits(snapshot, node, ignore_change) or _in_change(snapshot, node, ignore_change)
+    early = early or quarantine.refusal(snapshot, node.name, now, ignore_change=ignore_change)
+    if early is not None:
+        return early
+    found = (rule(snapshot, node, ignore_change) for rule in _STATE)
+    return next((refusal for refusal in found if refusal is not None), None)
 
 
 def _overdrawn(snapshot: Snapshot, node: NodeRow, ignore_change: str) -> Verdict | None:

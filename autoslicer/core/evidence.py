@@ -39,6 +39,11 @@ def paused(node: NodeRow) -> tuple[str, ...]:
     )
 
 
+def left_paused(node: NodeRow) -> tuple[str, ...]:
+    """Those of the paused labels that mig-manager has paused, sorted; a driver upgrade pauses others."""
+    return tuple(key for key in paused(node) if node.labels[key] == names.PAUSED)
+
+
 def advertised(node: NodeRow) -> Counts:
     """What the device plugin offers now, by resource name.
 

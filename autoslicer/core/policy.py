@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from autoslicer.core import names
 from autoslicer.core.budgets import Budget
 from autoslicer.core.plan import Verdict
 from autoslicer.core.reasons import Reason
+from autoslicer.core.recovery import Recovery
 from autoslicer.core.rows import Condition, NodeRow, Requirement
 from autoslicer.core.selectors import matches
 from solver.problem import Counts
@@ -72,9 +73,8 @@ class Policy:
         budgets: limits on the nodes that are in a change at once; empty means no limit.
         cooldown_seconds: a node rests so long after Done.
         min_benefit: pods served per reshaped node, at least.
-        pending_deadline_seconds: the deadline of Applied, and again of Verified.
+        recovery: what may be done for a change that does not come to its end by itself.
         repair_drift: a layout that is not as its label asks may be made anew, and stale pods be restarted.
-        delete_operator_pods: pods of the GPU Operator that are stuck or stale may be deleted.
         headroom: how many slices of a profile are to stay free on the policy's nodes together.
         nominate: the pods that a change serves are hinted to their node, see `nominating`.
         conditions: as the object's status has them now.
@@ -98,9 +98,8 @@ class Policy:
     budgets: tuple[Budget, ...] = (Budget("10%"),)
     cooldown_seconds: float = 600
     min_benefit: int = 1
-    pending_deadline_seconds: float = 1800
+    recovery: Recovery = field(default_factory=Recovery)
     repair_drift: bool = True
-    delete_operator_pods: bool = False
     headroom: Counts = ()
     nominate: bool = True
     conditions: tuple[Condition, ...] = ()

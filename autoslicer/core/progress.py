@@ -3,17 +3,28 @@
 Every step looks at the cluster, never at what was done before: a controller that was killed between an action
 and its status sees the action's effect and goes on. The steps are those of a careful operator: keep pods
 away, be sure that the GPUs are idle, publish the config, label, wait for mig-manager, let pods back, prove
-the result.
+the result. A further attempt takes the same steps from Tainted on, under another name.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from autoslicer.core import evidence, finishing, marks, names, publishing, validation
+from autoslicer.core import (
+    evidence,
+    finishing,
+    marks,
+    names,
+    publishing,
+    setting_back,
+    trying_again,
+    validation,
+)
 from autoslicer.core.actions import Action, AddTaint, SetConfig, WakeAt
-from autoslicer.core.phases import BEFORE_LABEL, FINAL, Phase, phase
+from autoslicer.core.attempts import asked
+from autoslicer.core.observation import Observation, Timing, needs_fresh
+from autoslicer.core.phases import FINAL, Phase, phase
 from autoslicer.core.plan import Verdict
 from autoslicer.core.policy import Mode
 from autoslicer.core.reasons import Reason
@@ -21,6 +32,8 @@ from autoslicer.core.recommendations import ENDED_BY
 from autoslicer.core.rows import NodeRow, ReconfigurationRow
 from autoslicer.core.snapshot import Snapshot
 from autoslicer.core.transition import (
+    DRAIN_SECONDS,
+    PUBLISH_SECONDS,
     SUCCEEDED,
     Result,
     deadline,
@@ -34,10 +47,6 @@ from autoslicer.core.transition import (
 
 TAINT_SECONDS = 60.0
 """deadline of Tainted: one write, and the next read shows it"""
-DRAIN_SECONDS = 120.0
-"""deadline of Drained, on top of the time between two sightings: nothing is evicted and waited for"""
-PUBLISH_SECONDS = 120.0
-"""deadline of Published, on top of the settle time"""
 LABEL_SECONDS = 60.0
 """deadline of Labelled: one write"""
 
@@ -48,64 +57,6 @@ _LATE = {
     Phase.PUBLISHED: (Reason.DeadlineExceeded, "the label could not be written in time"),
 }
 """what did not come to pass where the deadline of a phase before the label is over"""
-
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """The waits of the steps, in seconds.
-
-    Attributes:
-        idle_confirm: two sightings of idleness lie at least so far apart.
-        publish_settle: from the touch of the mig-manager pod until its file is trusted.
-    """
-
-    idle_confirm: float = 1.0
-    publish_settle: float = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Observation:
-    """What is known when a change is advanced.
-
-    Attributes:
-        snapshot: the cluster. Where `fresh`, the node, its pods and the pods of `serves` come from reads
-            made for this observation.
-        fresh: those reads were made; without them no step before Labelled is taken.
-        hold: why a Waiting change may not start yet (approval, suspension, budget, cooldown); None when it
-            may.
-        sightings: times of reads since the taint that found every GPU of the change idle; see `sight`.
-        touchable: mig-manager's pods may be annotated, so that the kubelet looks at their files at once.
-    """
-
-    snapshot: Snapshot
-    fresh: bool
-    hold: Verdict | None = None
-    sightings: tuple[float, ...] = ()
-    touchable: bool = True
-
-
-def needs_fresh(change: ReconfigurationRow, hold: Verdict | None) -> bool:
-    """A cache is not good enough until the label is seen, but for a change that may not start yet."""
-    here = phase(change)
-    return here in BEFORE_LABEL and not (here is Phase.WAITING and hold is not None)
-
-
-def sight(
-    previous: tuple[float, ...], change: ReconfigurationRow, observation: Observation, now: float
-) -> tuple[float, ...]:
-    """The sightings of idleness after one more observation.
-
-    None are left as soon as the taint is away or a GPU of the change is in use. Only the first and the newest
-    are kept: they span the time over which the GPUs were seen idle.
-    """
-    node = observation.snapshot.nodes.get(change.node)
-    if node is None or not tainted(node, change):
-        return ()
-    if not observation.fresh:
-        return previous
-    if validation.in_use(change, observation.snapshot, now) is not None:
-        return ()
-    return (*previous[:1], now)
 
 
 def advance(change: ReconfigurationRow, observation: Observation, now: float, timing: Timing) -> Result:
@@ -123,9 +74,7 @@ def advance(change: ReconfigurationRow, observation: Observation, now: float, ti
         return end(change, None, now, Phase.CANCELLED, gone)
     if needs_fresh(change, observation.hold) and not observation.fresh:
         return change.status, ()
-    if here in BEFORE_LABEL:
-        return _STEPS[here](change, node, observation, now, timing)
-    return finishing.STEPS[here](change, node, observation.snapshot, now)
+    return _STEPS[here](change, node, observation, now, timing)
 
 
 def _waiting(
@@ -165,24 +114,26 @@ def _other_mode(change: ReconfigurationRow, snapshot: Snapshot) -> Verdict | Non
 def _validated(
     change: ReconfigurationRow, node: NodeRow, seen: Observation, now: float, timing: Timing
 ) -> Result:
-    if (undone := _undone(change, node, seen, now)) is not None:
+    if (undone := _undone(change, node, seen, now, timing)) is not None:
         return undone
     if tainted(node, change):
         allowed = DRAIN_SECONDS + timing.idle_confirm
         return enter(change, Phase.TAINTED, now, allowed, f"{names.TAINT} keeps pods away"), ()
     taint = AddTaint(node.name, node.resource_version, taint_value(change), marks.to_set(node))
-    ahead = publishing.outstanding(change, seen.snapshot, now, touchable=seen.touchable)
+    ahead = publishing.outstanding(change, asked(change), seen.snapshot, now, touchable=seen.touchable)
     return change.status, (taint, *ahead, WakeAt(deadline(change)))
 
 
 def _tainted_step(
     change: ReconfigurationRow, node: NodeRow, seen: Observation, now: float, timing: Timing
 ) -> Result:
-    if (undone := _undone(change, node, seen, now)) is not None:
+    if (undone := _undone(change, node, seen, now, timing)) is not None:
         return undone
-    first, newest = (seen.sightings[0], seen.sightings[-1]) if seen.sightings else (now, now)
-    if not seen.sightings or newest - first < timing.idle_confirm:
-        return change.status, (WakeAt(first + timing.idle_confirm), WakeAt(deadline(change)))
+    if awaited := trying_again.awaited(change, node, now, timing):
+        return change.status, (*awaited, WakeAt(deadline(change)))
+    if not seen.confirmed(timing):
+        again = min((*seen.sightings, now)) + timing.idle_confirm
+        return change.status, (WakeAt(again), WakeAt(deadline(change)))
     allowed = PUBLISH_SECONDS + timing.publish_settle
     return enter(change, Phase.DRAINED, now, allowed, "every GPU that will change is idle"), ()
 
@@ -190,39 +141,41 @@ def _tainted_step(
 def _drained(
     change: ReconfigurationRow, node: NodeRow, seen: Observation, now: float, timing: Timing
 ) -> Result:
-    change = publishing.noted(change, seen.snapshot, now, touchable=seen.touchable)
-    if (undone := _undone(change, node, seen, now)) is not None:
+    config = asked(change)
+    change = publishing.noted(change, config, seen.snapshot, now, touchable=seen.touchable)
+    if (undone := _undone(change, node, seen, now, timing)) is not None:
         return undone
     if awaited := _awaited(change, seen, now, timing):
         return change.status, (*awaited, WakeAt(deadline(change)))
     allowed = LABEL_SECONDS + timing.publish_settle
-    return enter(change, Phase.PUBLISHED, now, allowed, f"mig-manager can read {change.target}"), ()
+    return enter(change, Phase.PUBLISHED, now, allowed, f"mig-manager can read {config.name}"), ()
 
 
 def _published(
     change: ReconfigurationRow, node: NodeRow, seen: Observation, now: float, timing: Timing
 ) -> Result:
-    change = publishing.noted(change, seen.snapshot, now, touchable=seen.touchable)
-    if change.target in (evidence.config(node), node.annotations.get(names.APPLIED_CONFIG)):
+    name = asked(change).name
+    change = publishing.noted(change, asked(change), seen.snapshot, now, touchable=seen.touchable)
+    if name in (evidence.config(node), node.annotations.get(names.APPLIED_CONFIG)):
         # the annotation comes with the label, which somebody may have replaced since
-        message = f"the label was set to {change.target}"
-        entered = enter(change, Phase.LABELLED, now, change.pending_deadline, message)
+        message = f"the label was set to {name}"
+        entered = enter(change, Phase.LABELLED, now, change.recovery.pending_deadline, message)
         walked_in = validation.in_use(change, seen.snapshot, now)
         if walked_in is None:
             return entered, ()
         alarm = replace(walked_in, message=f"around the label: {walked_in.message}")
         return entered, (event(change, "Warning", alarm),)
-    if (undone := _undone(change, node, seen, now)) is not None:
+    if (undone := _undone(change, node, seen, now, timing)) is not None:
         return undone
     if awaited := _awaited(change, seen, now, timing):
         return change.status, (*awaited, WakeAt(deadline(change)))
-    label = SetConfig(node.name, node.resource_version, change.target)
+    label = SetConfig(node.name, node.resource_version, name)
     return change.status, (label, WakeAt(deadline(change)))
 
 
 def _awaited(change: ReconfigurationRow, seen: Observation, now: float, timing: Timing) -> tuple[Action, ...]:
-    settle = timing.publish_settle
-    return publishing.awaited(change, seen.snapshot, now, settle, touchable=seen.touchable)
+    config, settle = asked(change), timing.publish_settle
+    return publishing.awaited(change, config, seen.snapshot, now, settle, touchable=seen.touchable)
 
 
 _Step = Callable[[ReconfigurationRow, NodeRow, Observation, float, Timing], Result]
@@ -232,17 +185,28 @@ _STEPS: Mapping[Phase, _Step] = {
     Phase.TAINTED: _tainted_step,
     Phase.DRAINED: _drained,
     Phase.PUBLISHED: _published,
+    Phase.LABELLED: finishing.labelled,
+    Phase.APPLIED: finishing.applied,
+    Phase.VERIFIED: finishing.verified,
+    Phase.ROLLING_BACK: setting_back.rolling_back,
 }
 
 
-def _undone(change: ReconfigurationRow, node: NodeRow, seen: Observation, now: float) -> Result | None:
-    """The end of a change that must not go on; before the label, lifting the taint undoes everything."""
+def _undone(
+    change: ReconfigurationRow, node: NodeRow, seen: Observation, now: float, timing: Timing
+) -> Result | None:
+    """What ends a change that must not go on, or this attempt of it; None where it may.
+
+    Before the first label, lifting the taint undoes everything.
+    """
     here = phase(change)
+    late = Verdict(node.name, *_LATE[here]) if now >= deadline(change) else None
+    if change.status.attempt > 1:
+        return trying_again.broken_off(change, node, seen, now, timing, late)
     refusal = _obsolete(change, seen.snapshot, now) or validation.apply_path(change, seen.snapshot)
     if refusal is None and here is not Phase.VALIDATED and not tainted(node, change):
         refusal = Verdict(node.name, Reason.DrainBlocked, f"somebody took {names.TAINT} from the node")
-    if refusal is None and now >= deadline(change):
-        refusal = Verdict(node.name, *_LATE[here])
+    refusal = refusal or late
     return None if refusal is None else end(change, node, now, Phase.CANCELLED, refusal)
 
 

@@ -74,7 +74,7 @@ def repairs(snapshot: Snapshot, sites: Mapping[str, Site], now: float, *, paused
             actions.append(NoteOnNode(name, row.resource_version, names.DRIFT, ""))
             continue
         actions += _told(row, site.drift, since, now)
-        due = (now if since is None else since) + policy.pending_deadline_seconds
+        due = (now if since is None else since) + policy.recovery.pending_deadline
         if now < due:
             wakes.append(due)
         elif policy.repair_drift and since is not None:
@@ -101,7 +101,7 @@ def _told(row: NodeRow, found: Drift, since: float | None, now: float) -> Iterat
 def _restarts(
     snapshot: Snapshot, row: NodeRow, policy: Policy, found: Drift, since: float
 ) -> Iterator[DeletePod]:
-    if found.way is Way.STALE and policy.delete_operator_pods:
+    if found.way is Way.STALE and policy.recovery.delete_operator_pods:
         for pod in restartable(snapshot, row.name, found, since):
             yield DeletePod(pod.namespace, pod.name, pod.uid)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from autoslicer.core.causes import Cause
+from autoslicer.core.recovery import Recovery
 from solver.problem import Counts
 
 Resources = Mapping[str, int]
@@ -280,7 +281,10 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class ChangeStatus:
-    """The status of a MigReconfiguration; an empty phase means Waiting."""
+    """The status of a MigReconfiguration; an empty phase means Waiting.
+
+    `attempt` counts how often the layout was asked for; until `quarantined_until` its node is left alone.
+    """
 
     phase: str = ""
     started: float | None = None
@@ -288,6 +292,7 @@ class ChangeStatus:
     attempt: int = 1
     steps: tuple[Step, ...] = ()
     conditions: tuple[Condition, ...] = ()
+    quarantined_until: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,7 +312,7 @@ class ReconfigurationRow:
     gpus: tuple[GpuTarget, ...]
     serves: tuple[str, ...]
     evicts: tuple[str, ...]
-    pending_deadline: float
+    recovery: Recovery
     approved: bool
     status: ChangeStatus = field(default_factory=ChangeStatus)
     cause: Cause = Cause.DEMAND

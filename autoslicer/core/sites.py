@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from autoslicer.core import capacity, fitting, idleness, layouts, names
+from autoslicer.core import capacity, fitting, idleness, layouts, names, quarantine
 from autoslicer.core.drift import REPAIRABLE, Drift, drift
 from autoslicer.core.eligibility import Assessment, assess
 from autoslicer.core.plan import Verdict
@@ -118,6 +118,7 @@ def _seen(snapshot: Snapshot, nodes: Sequence[str], now: float) -> Iterable[tupl
         for name in snapshot.history
         if (change := fitting.live_change(snapshot, name)) is not None
     }
+    left_alone = {name: quarantine.quarantined_until(snapshot, name, now) for name in snapshot.history}
     return zip(
         map(snapshot.nodes.get, nodes),
         map(snapshot.tenants.get, nodes),
@@ -126,6 +127,7 @@ def _seen(snapshot: Snapshot, nodes: Sequence[str], now: float) -> Iterable[tupl
         map(snapshot.history.get, nodes),
         map(changing.get, nodes),
         map(snapshot.obscured.get, nodes),
+        map(left_alone.get, nodes),
         strict=True,
     )
 

@@ -12,6 +12,12 @@ from autoslicer.core.reasons import Reason
 from autoslicer.core.rows import ChangeStatus, Condition, NodeRow, ReconfigurationRow, Step
 
 SUCCEEDED = "Succeeded"
+QUARANTINED = "Quarantined"
+"""condition: the node is left alone until `quarantinedUntil`"""
+DRAIN_SECONDS = 120.0
+"""deadline of Drained, on top of the time between two sightings: nothing is evicted and waited for"""
+PUBLISH_SECONDS = 120.0
+"""deadline of Published, on top of the settle time"""
 Result = tuple[ChangeStatus, tuple[Action, ...]]
 """the next status, and the actions in order"""
 
@@ -68,12 +74,22 @@ def end(
     *,
     good: bool = False,
 ) -> Result:
-    """The final status, the node free of our taint and marks, and one event on the change."""
+    """The final status, the node free of our taint and marks, and one event on the change.
+
+    After a change that failed the node is left alone for as long as its policy said.
+    """
     ended = with_condition(
         change.status, SUCCEEDED, "True" if good else "False", verdict.reason, verdict.message, now
     )
+    if final is Phase.QUARANTINED:
+        ended = with_condition(ended, QUARANTINED, "True", verdict.reason, verdict.message, now)
+    left_alone = final in (Phase.QUARANTINED, Phase.ROLLED_BACK)
     ended = replace(
-        ended, phase=final, deadline=None, steps=(*ended.steps, Step(final, now, verdict.message))
+        ended,
+        phase=final,
+        deadline=None,
+        steps=(*ended.steps, Step(final, now, verdict.message)),
+        quarantined_until=now + change.recovery.quarantine if left_alone else None,
     )
     return ended, (*release(node), event(change, "Normal" if good else "Warning", verdict))
 
@@ -98,3 +114,8 @@ def with_condition(
     if old == new:
         return status
     return replace(status, conditions=(*(other for other in status.conditions if other.type != kind), new))
+
+
+def without(status: ChangeStatus, *kinds: str) -> ChangeStatus:
+    """The status without the conditions of these types."""
+    return replace(status, conditions=tuple(found for found in status.conditions if found.type not in kinds))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from autoslicer.core import drift, eligibility, evidence, fitting, idleness, names, publishing
+from autoslicer.core import attempts, drift, eligibility, evidence, fitting, idleness, names, publishing
 from autoslicer.core.causes import Cause
 from autoslicer.core.plan import Verdict
 from autoslicer.core.policy import Policy, governing
@@ -104,7 +104,8 @@ def apply_path(change: ReconfigurationRow, snapshot: Snapshot) -> Verdict | None
     The policy is in the snapshot.
     """
     policy = snapshot.policies[change.policy]
-    return eligibility.apply_path(snapshot, change.node, policy) or publishing.full(change, snapshot)
+    broken = eligibility.apply_path(snapshot, change.node, policy)
+    return broken or publishing.full(change, attempts.asked(change), snapshot)
 
 
 def fits_still(change: ReconfigurationRow, snapshot: Snapshot) -> bool:

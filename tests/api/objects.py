@@ -47,7 +47,13 @@ POLICY: dict[str, Any] = {
             "minBenefit": 2,
         },
         "headroom": [{"profile": "1g.10gb", "free": 4}, {"profile": "3g.40gb", "free": 1}],
-        "recovery": {"pendingDeadlineSeconds": 60, "repairDrift": False, "deleteOperatorPods": True},
+        "recovery": {
+            "pendingDeadlineSeconds": 60,
+            "maxAttempts": 3,
+            "quarantineSeconds": 90,
+            "repairDrift": False,
+            "deleteOperatorPods": True,
+        },
         "scheduling": {"nominate": False},
     },
     "status": {
@@ -76,7 +82,12 @@ RECONFIGURATION: dict[str, Any] = {
         ],
         "serves": ["team-a/infer-3", "team-a/infer-4"],
         "evicts": ["team-b/train-9", "team-b/train-10"],
-        "recovery": {"pendingDeadlineSeconds": 60},
+        "recovery": {
+            "pendingDeadlineSeconds": 60,
+            "maxAttempts": 3,
+            "quarantineSeconds": 90,
+            "deleteOperatorPods": True,
+        },
         "approved": False,
     },
     "status": {
@@ -86,6 +97,7 @@ RECONFIGURATION: dict[str, Any] = {
         "attempt": 1,
         "steps": [{"phase": "Tainted", "at": TIME, "message": "gpu-07 takes no new pods."}],
         "conditions": [{**CONDITION, "type": "Succeeded"}],
+        "quarantinedUntil": TIME,
     },
 }
 

@@ -9,6 +9,7 @@ from hypothesis import assume, given, settings
 from autoslicer.api.validation import validate_policy
 from autoslicer.core import reading
 from autoslicer.core.causes import Cause
+from autoslicer.core.recovery import Recovery
 from tests.api.objects import NODE, RECONFIGURATION
 from tests.api.strategies import policies
 from tests.api.test_validation import MINIMAL, problems
@@ -38,7 +39,7 @@ def test_the_core_reads_what_a_change_says() -> None:
         "autoslicer-6b1f0c2a",
     )
     assert [(gpu.index, gpu.changed) for gpu in row.gpus] == [(0, True), (1, False)]
-    assert (row.serves, row.pending_deadline) == (("team-a/infer-3", "team-a/infer-4"), 60)
+    assert (row.serves, row.recovery) == (("team-a/infer-3", "team-a/infer-4"), Recovery(60, 3, 90, True))
     assert row.cause is Cause.DEMAND
     headroom = {**RECONFIGURATION["spec"], "cause": "Headroom", "serves": []}
     assert reading.change({**RECONFIGURATION, "spec": headroom}).cause is Cause.HEADROOM

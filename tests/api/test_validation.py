@@ -34,7 +34,13 @@ DEFAULTS = {
     "objective": {"weight": "Requests", "starvationSeconds": 3600},
     "disruption": {"budgets": [{"nodes": "10%"}], "canary": True, "cooldownSeconds": 600, "minBenefit": 1},
     "headroom": [],
-    "recovery": {"pendingDeadlineSeconds": 1800, "repairDrift": True, "deleteOperatorPods": False},
+    "recovery": {
+        "pendingDeadlineSeconds": 1800,
+        "maxAttempts": 2,
+        "quarantineSeconds": 1800,
+        "repairDrift": True,
+        "deleteOperatorPods": False,
+    },
     "scheduling": {"nominate": True},
 }
 OF_SPEC = [c for c in constraints("MigAutoscalingPolicy") if c.path[:1] != ("status",)]

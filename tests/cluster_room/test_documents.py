@@ -15,6 +15,7 @@ from autoslicer.core import reading
 from autoslicer.core.actions import PolicyStatus
 from autoslicer.core.phases import Phase
 from autoslicer.core.reasons import Reason
+from autoslicer.core.recovery import Recovery
 from autoslicer.core.rows import ChangeStatus, Condition, GpuTarget, ReconfigurationRow, Step
 from solver.geometry import models
 from solver.problem import counts
@@ -66,6 +67,7 @@ STATUSES = st.builds(
         st.builds(Step, phase=st.sampled_from(list(Phase)).map(str), at=TIMES, message=TEXTS), max_size=4
     ).map(tuple),
     conditions=CONDITIONS,
+    quarantined_until=st.none() | TIMES,
 )
 CHANGES = st.builds(
     ReconfigurationRow,
@@ -82,7 +84,13 @@ CHANGES = st.builds(
     gpus=_gpus(),
     serves=PODS,
     evicts=st.just(()),
-    pending_deadline=st.integers(1, 86400).map(float),
+    recovery=st.builds(
+        Recovery,
+        pending_deadline=st.integers(1, 86400).map(float),
+        max_attempts=st.integers(1, 5),
+        quarantine=st.integers(0, 86400).map(float),
+        delete_operator_pods=st.booleans(),
+    ),
     approved=st.booleans(),
     status=STATUSES,
 )

@@ -34,6 +34,7 @@ from autoslicer.core.actions import (
 )
 from autoslicer.core.configs import config_name, entries_of
 from autoslicer.core.reasons import Reason
+from autoslicer.core.recovery import Recovery
 from autoslicer.core.rows import ChangeStatus, Condition, GpuTarget, ReconfigurationRow, Step
 from tests.build import NOON
 from tests.cluster.fixture import OURS, Cluster
@@ -359,7 +360,7 @@ def change(cluster: Cluster, number: int = 1) -> ReconfigurationRow:
         gpus=(GpuTarget(0, (("7g.80gb", 1),), (("1g.10gb", 7),), True), GpuTarget(1, None, None, False)),
         serves=("team-a/infer-3",),
         evicts=(),
-        pending_deadline=60.0,
+        recovery=Recovery(pending_deadline=60.0),
         approved=True,
     )
 

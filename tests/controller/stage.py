@@ -15,7 +15,8 @@ from autoslicer.cluster.writer import Writer
 from autoslicer.controller.batcher import Batcher
 from autoslicer.controller.executor import Executor
 from autoslicer.controller.loop import STALE_SECONDS, Loop
-from autoslicer.core.progress import Timing
+from autoslicer.core.observation import Timing
+from autoslicer.core.recovery import Recovery
 from autoslicer.core.rows import GpuTarget, ReconfigurationRow
 from autoslicer.observability.metrics import Metrics
 from tests.build import NOON
@@ -90,7 +91,7 @@ def change_of(cluster: Cluster, node: str, serves: tuple[str, ...] = ()) -> Obje
         gpus=(GpuTarget(0, (("7g.80gb", 1),), (("1g.10gb", 7),), True),),
         serves=serves,
         evicts=(),
-        pending_deadline=60.0,
+        recovery=Recovery(pending_deadline=60.0),
         approved=True,
     )
     return documents.change(row, row.node_uid)

@@ -8,9 +8,26 @@ from functools import cache
 from typing import Any
 
 from autoslicer.core import marks, names, reading
-from autoslicer.core.actions import Action, AddTaint, Publish, RemoveTaint, SetConfig, TouchPod
+from autoslicer.core.actions import (
+    Action,
+    AddTaint,
+    DeletePod,
+    Publish,
+    RemoveTaint,
+    RestoreClients,
+    SetConfig,
+    TouchPod,
+)
 from autoslicer.core.phases import Phase
-from autoslicer.core.rows import ConfigMapRow, MigNodeRow, NodeRow, PodRow, ReconfigurationRow, Taint
+from autoslicer.core.rows import (
+    ConfigEntry,
+    ConfigMapRow,
+    MigNodeRow,
+    NodeRow,
+    PodRow,
+    ReconfigurationRow,
+    Taint,
+)
 from autoslicer.core.snapshot import Snapshot
 from tests.build import Layout, mignode, pod
 from tests.core.stages import AFTER, BEFORE, MIG_MANAGER, NODE, discovered, stage
@@ -20,6 +37,7 @@ LAYOUTS: Mapping[str, list[Layout]] = {
     "before": BEFORE,
     "after": AFTER,
     "nothing": [],
+    "emptied": [{}, AFTER[1]],
     "something": [{"2g.20gb": 1}],
 }
 
@@ -96,6 +114,13 @@ class World:
         manager = self.pods.get(MIG_MANAGER)
         return self if manager is None else self.with_pod(MIG_MANAGER, replace(manager, published=value))
 
+    def holding(self, name: str, entries: tuple[ConfigEntry, ...]) -> World:
+        """With that config in the ConfigMap, where there is one."""
+        if self.config_map is None:
+            return self
+        configs = {**(self.config_map.configs or {}), name: entries}
+        return replace(self, config_map=replace(self.config_map, configs=configs))
+
     def offering(self, word: str, *, discovery: bool) -> World:
         """With what the device plugin offers for some layouts, and perhaps what discovery labels then."""
         if self.node is None:
@@ -122,6 +147,10 @@ class World:
             case SetConfig():
                 pending = {names.MIG_CONFIG: action.config, names.MIG_CONFIG_STATE: "pending"}
                 return self.labelled(pending).annotated(action.config)
+            case RestoreClients():
+                return self.labelled(dict.fromkeys(action.clients, "true"))
+            case DeletePod():
+                return self.with_pod(f"{action.namespace}/{action.name}", None)
             case _:
                 return self
 

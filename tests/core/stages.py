@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from autoslicer.core import configs, names, reading
+from autoslicer.core.observation import Observation, Timing
 from autoslicer.core.phases import Phase
 from autoslicer.core.plan import Verdict
-from autoslicer.core.progress import Observation, Timing, advance
+from autoslicer.core.progress import advance
 from autoslicer.core.rows import ChangeStatus, Condition, ReconfigurationRow
 from autoslicer.core.snapshot import Snapshot, read
 from autoslicer.core.times import rfc3339
@@ -41,6 +42,8 @@ MIG_MANAGER = "gpu-operator/nvidia-mig-manager-gpu-1"
 TAINTED = (Phase.TAINTED, Phase.DRAINED, Phase.PUBLISHED)
 KNOWN = {name: configs.DEFAULTS[name] for name in ("all-disabled", "all-7g.80gb", "all-2g.20gb")}
 """the configs in the ConfigMap besides the change's own"""
+PAUSABLE = tuple(f"{names.GPU_DEPLOY_PREFIX}{client}" for client in ("device-plugin", "dcgm-exporter"))
+"""the labels of the clients that mig-manager pauses here"""
 UNLABELLED = (Phase.VALIDATED, *TAINTED)
 LABELLED = (Phase.LABELLED, Phase.APPLIED, Phase.VERIFIED)
 

@@ -71,7 +71,7 @@ def test_a_change_says_everything_that_its_carrying_out_needs() -> None:
     assert (made.name, made.node, made.node_uid, made.policy) == ("a-1", "a", "node-a", "default")
     assert (made.source, made.target, made.gpus) == ("all-7g.80gb", reshape.target, reshape.gpus)
     assert (made.serves, made.evicts, made.plan_digest) == (("t/x", "t/y"), (), decision.plan.digest)
-    assert (made.pending_deadline, made.approved, made.created) == (77, True, NOON)
+    assert (made.recovery.pending_deadline, made.approved, made.created) == (77, True, NOON)
     assert (made.uid, made.resource_version, made.status.phase) == ("", "", "")
 
 

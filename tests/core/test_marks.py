@@ -10,7 +10,7 @@ from autoslicer.core import marks, names, reading
 from autoslicer.core.actions import AddTaint, RemoveTaint
 from autoslicer.core.phases import Phase
 from tests.build import Node, node
-from tests.core.stages import DEADLINE, NODE, Stage, stage
+from tests.core.stages import DEADLINE, NODE, PAUSABLE, Stage, stage
 
 DOWN, DISRUPT = names.DO_NOT_DISRUPT
 NOTE = names.MARKS
@@ -62,15 +62,15 @@ def test_the_marks_come_with_the_taint() -> None:
     assert AddTaint(NODE, "1", "1", (DOWN,)) in kept.look()[1]
 
 
-def failed(made: Node) -> Node:
-    """mig-manager failed, with its clients still away."""
-    return made.labels({names.MIG_CONFIG_STATE: "failed"})
+def lost(made: Node) -> Node:
+    """The node is lost, and nothing on it is paused."""
+    return made.not_ready().labels(dict.fromkeys(PAUSABLE, "true"))
 
 
 ENDS: dict[Phase, tuple[Callable[[Stage], Stage], str]] = {
     Phase.TAINTED: (lambda here: here.drop("a", "b"), "Cancelled"),
     Phase.PUBLISHED: (lambda here: here.drop("a", "b"), "Cancelled"),
-    Phase.LABELLED: (lambda here: here.vary("node", failed), "Quarantined"),
+    Phase.LABELLED: (lambda here: here.vary("node", lost).at(DEADLINE), "Quarantined"),
     Phase.APPLIED: (lambda here: here.at(DEADLINE), "Quarantined"),
     Phase.VERIFIED: (lambda here: here.drop("a", "b"), "Done"),
 }

@@ -10,6 +10,7 @@ from autoslicer.core import configs, reading
 from autoslicer.core.budgets import Budget
 from autoslicer.core.causes import Cause
 from autoslicer.core.policy import Mode, Objective, Weight
+from autoslicer.core.recovery import Recovery
 from autoslicer.core.rows import GpuTarget, Requirement
 from tests.build import NOON, change, config_map, mig_manager, mignode, node, pod, policy, resource_slice
 
@@ -32,7 +33,7 @@ def test_a_policy_gets_the_api_servers_defaults() -> None:
         (Budget("10%"),),
     )
     assert (found.pending_seconds, found.batch_idle_seconds, found.batch_max_seconds) == (30, 10, 60)
-    assert (found.cooldown_seconds, found.pending_deadline_seconds) == (600, 1800)
+    assert (found.cooldown_seconds, found.recovery) == (600, Recovery())
     assert found.config_map == ("gpu-operator", "autoslicer-mig-parted-config")
     assert found.objective == Objective(Weight.REQUESTS, 3600)
 

@@ -18,6 +18,8 @@ def installed(running_cluster: Cluster) -> None:
 @pytest.fixture
 def controller(installed: None, cluster: Cluster) -> Iterator[Controller]:
     """A controller with short waits that is not started yet; it is killed before the cluster is emptied."""
-    controller = Controller(cluster, {"AUTOSLICER_PUBLISH_SETTLE_SECONDS": "0.5"})
+    controller = Controller(
+        cluster, {"AUTOSLICER_PUBLISH_SETTLE_SECONDS": "0.5", "AUTOSLICER_RETRY_BACKOFF_SECONDS": "1"}
+    )
     yield controller
     controller.kill()

@@ -8,8 +8,11 @@ from tests.cluster.waiting import until
 from tests.e2e.controller import Controller, changes, configure, phases, policy
 
 
-def test_a_failed_run_of_mig_manager_quarantines_the_node(cluster: Cluster, controller: Controller) -> None:
-    """A process that holds a GPU unseen makes mig-manager fail; the node is then left alone."""
+def test_a_run_that_fails_again_is_rolled_back(cluster: Cluster, controller: Controller) -> None:
+    """A process that holds a GPU unseen makes mig-manager fail under two names; then all is as it was before.
+
+    mig-manager finds the old layout in place and leaves its clients paused: they are given back by hand.
+    """
     cluster.gpu_node("gpu-a")
     cluster.set_busy("gpu-a", 0)
     cluster.set_busy("gpu-a", 1)
@@ -17,16 +20,18 @@ def test_a_failed_run_of_mig_manager_quarantines_the_node(cluster: Cluster, cont
     policy(cluster)
     controller.start()
     cluster.pod("infer", {"1g.10gb": 1})
-    until(lambda: _ended(cluster), 40, cluster.describe)
+    until(lambda: _ended(cluster), 120, cluster.describe)
     [change] = changes(cluster)
-    assert (phases(change)[-1], _reason(change)) == ("Quarantined", "ApplyFailed")
+    assert (phases(change)[-2:], _reason(change)) == (["RollingBack", "RolledBack"], "ApplyFailed")
+    assert change["status"]["attempt"] == 2
     assert cluster.taints("gpu-a") == []
+    until(lambda: cluster.in_service("gpu-a"), 30, cluster.describe)
     assert not [line for line in cluster.nvml_log("gpu-a") if line.what == "destroy" and line.busy]
     cluster.watch_for(lambda: len(changes(cluster)) == 1, 3)
-    assert controller.metric("reshapes_total", result="Quarantined") == 1
+    assert controller.metric("reshapes_total", result="RolledBack") == 1
 
 
-def test_a_run_that_cut_nothing_is_rolled_back(cluster: Cluster, controller: Controller) -> None:
+def test_a_file_that_comes_too_late_is_rolled_back(cluster: Cluster, controller: Controller) -> None:
     """Where mig-manager's file came too late, the old label is set again; a later restart cuts nothing."""
     cluster.gpu_node("gpu-a")
     configure(cluster)
@@ -36,7 +41,8 @@ def test_a_run_that_cut_nothing_is_rolled_back(cluster: Cluster, controller: Con
     cluster.pod("infer", {"1g.10gb": 1})
     until(lambda: _ended(cluster), 40, cluster.describe)
     [change] = changes(cluster)
-    assert (phases(change)[-2:], _reason(change)) == (["RollingBack", "RolledBack"], "ApplyFailed")
+    assert (phases(change)[-2:], _reason(change)) == (["RollingBack", "RolledBack"], "ConfigLag")
+    assert change["status"]["attempt"] == 2
     assert cluster.taints("gpu-a") == []
     until(lambda: cluster.labels("gpu-a")["nvidia.com/mig.config.state"] == "success", 20, cluster.describe)
     victim = cluster.pod("train", {"7g.80gb": 1})
@@ -60,8 +66,9 @@ def test_slices_that_do_not_come_back_quarantine_the_node(cluster: Cluster, cont
     cluster.played.knobs.plugin_returns = False
     until(lambda: _ended(cluster), 60, cluster.describe)
     [change] = changes(cluster)
-    assert (phases(change)[-1], _reason(change)) == ("Quarantined", "VerificationFailed")
-    assert "allocatable shows nothing" in change["status"]["conditions"][-1]["message"]
+    assert (phases(change)[-1], _reason(change)) == ("Quarantined", "PluginMissing")
+    [quarantined] = [c for c in _conditions(change) if c["type"] == "Quarantined"]
+    assert "allocatable shows nothing" in quarantined["message"]
     assert cluster.taints("gpu-a") == []
 
 

@@ -6,6 +6,7 @@ from autoslicer.core import names
 from autoslicer.core.causes import Cause
 from autoslicer.core.fields import Fields, root
 from autoslicer.core.phases import Phase
+from autoslicer.core.recovery import MOST_ATTEMPTS, Recovery
 from autoslicer.core.rows import ChangeStatus, Condition, GpuTarget, ReconfigurationRow, Step
 from solver.problem import Counts, counts
 
@@ -38,12 +39,27 @@ def change(obj: object) -> ReconfigurationRow:
         ),
         serves=spec.texts("serves"),
         evicts=spec.texts("evicts"),
-        pending_deadline=spec.fields("recovery").duration("pendingDeadlineSeconds", 1800),
+        recovery=recovery(spec.fields("recovery")),
         approved=spec.flag("approved"),
         kind=annotations.get(names.KIND, ""),
         approved_by=_printable(annotations.get(names.APPROVED_BY, "")),
         status=_status(top.fields("status")),
         cause=_cause(spec),
+    )
+
+
+def recovery(fields: Fields) -> Recovery:
+    """What a policy, or a change that was planned under it, says of recovery; missing fields are as usual.
+
+    Raises:
+        ValueError: a field has a type or value that the schema does not allow.
+    """
+    usual = Recovery()
+    return Recovery(
+        pending_deadline=fields.duration("pendingDeadlineSeconds", usual.pending_deadline),
+        max_attempts=_attempts(fields, "maxAttempts", usual.max_attempts),
+        quarantine=fields.duration("quarantineSeconds", usual.quarantine),
+        delete_operator_pods=fields.flag("deleteOperatorPods"),
     )
 
 
@@ -78,6 +94,10 @@ def _printable(name: str) -> str:
     return "".join(letter for letter in name[:_LONGEST_NAME] if letter.isprintable())
 
 
+def _attempts(fields: Fields, key: str, default: int) -> int:
+    return min(max(1, fields.count(key, default)), MOST_ATTEMPTS)
+
+
 def _layout(gpu: Fields, key: str) -> Counts | None:
     if not gpu.has(key):
         return None
@@ -93,10 +113,11 @@ def _status(status: Fields) -> ChangeStatus:
         phase=phase,
         started=status.time("startedAt"),
         deadline=status.time("deadline"),
-        attempt=status.count("attempt", 1),
+        attempt=_attempts(status, "attempt", 1),
         steps=tuple(
             Step(step.required("phase"), step.time("at") or 0.0, step.text("message"))
             for step in status.each("steps")
         ),
         conditions=conditions(status),
+        quarantined_until=status.time("quarantinedUntil"),
     )

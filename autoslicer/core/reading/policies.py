@@ -12,7 +12,7 @@ from autoslicer.core.budgets import Budget
 from autoslicer.core.causes import Cause
 from autoslicer.core.fields import Fields, root
 from autoslicer.core.policy import Objective, Policy
-from autoslicer.core.reading.changes import conditions
+from autoslicer.core.reading.changes import conditions, recovery
 from autoslicer.core.reading.selectors import label_selector
 from solver.problem import Counts, counts
 
@@ -64,11 +64,8 @@ def policy(obj: object) -> Policy:
         budgets=_budgets(disruption),
         cooldown_seconds=disruption.duration("cooldownSeconds", _DEFAULT.cooldown_seconds),
         min_benefit=max(1, disruption.count("minBenefit", _DEFAULT.min_benefit)),
-        pending_deadline_seconds=spec.fields("recovery").duration(
-            "pendingDeadlineSeconds", _DEFAULT.pending_deadline_seconds
-        ),
+        recovery=recovery(spec.fields("recovery")),
         repair_drift=spec.fields("recovery").flag("repairDrift", _DEFAULT.repair_drift),
-        delete_operator_pods=spec.fields("recovery").flag("deleteOperatorPods"),
         headroom=_headroom(spec),
         nominate=spec.fields("scheduling").flag("nominate", _DEFAULT.nominate),
         conditions=conditions(top.fields("status")),

@@ -1,0 +1,43 @@
+"""Which nodes are left alone after a change that failed, and until when."""
+
+from __future__ import annotations
+
+from autoslicer.core.phases import Phase, phase, reached
+from autoslicer.core.plan import Verdict
+from autoslicer.core.reasons import Reason
+from autoslicer.core.rows import ReconfigurationRow
+from autoslicer.core.snapshot import Snapshot
+from autoslicer.core.times import rfc3339
+
+_FAILED = (Phase.QUARANTINED, Phase.ROLLED_BACK)
+
+
+def last_failure(snapshot: Snapshot, node: str, *, ignore_change: str = "") -> ReconfigurationRow | None:
+    """The node's newest change, where it ended Quarantined or RolledBack; else None."""
+    changes = [change for change in snapshot.history.get(node, ()) if change.name != ignore_change]
+    return changes[-1] if changes and phase(changes[-1]) in _FAILED else None
+
+
+def until(change: ReconfigurationRow) -> float:
+    """Until when a change that failed keeps its node from being changed again (seconds)."""
+    if change.status.quarantined_until is not None:
+        return change.status.quarantined_until
+    return (reached(change, phase(change)) or change.created) + change.recovery.quarantine
+
+
+def quarantined_until(snapshot: Snapshot, node: str, now: float) -> float | None:
+    """Until when the node is quarantined (seconds); None where it is not."""
+    last = last_failure(snapshot, node)
+    return None if last is None or now >= until(last) else until(last)
+
+
+def refusal(snapshot: Snapshot, node: str, now: float, *, ignore_change: str = "") -> Verdict | None:
+    """Why the node may not change yet; None where it is not quarantined."""
+    last = last_failure(snapshot, node, ignore_change=ignore_change)
+    if last is None or now >= until(last):
+        return None
+    message = (
+        f"its last change {last.name} failed; it is left alone until {rfc3339(until(last))}. "
+        f"To end that: kubectl delete migreconfiguration {last.name}"
+    )
+    return Verdict(node, Reason.Quarantined, message)
