@@ -40,7 +40,8 @@ def main() -> int:
         install(cluster)
         document: dict[str, object] = {}
         if arguments.kills:
-            with Scene(cluster, arguments.nodes, pendingDeadlineSeconds=60) as scene:
+            stage = Scene(cluster, arguments.nodes, seed=arguments.seed, pendingDeadlineSeconds=60)
+            with stage as scene:
                 outcome = Killing(scene, arguments.seed, arguments.kills, arguments.each, say, journal).run()
             print(report.of_kills(outcome), flush=True)
             broken |= bool(outcome.violations)
@@ -48,7 +49,7 @@ def main() -> int:
             cluster.reset()
         if arguments.faults:
             faults = [fault for fault in FAULTS if arguments.only in fault.name]
-            stage = Scene(cluster, 2 * arguments.nodes, pendingDeadlineSeconds=20)
+            stage = Scene(cluster, 2 * arguments.nodes, seed=arguments.seed, pendingDeadlineSeconds=20)
             with stage as scene, Agents(scene, scene.nodes[::2]):
                 rows = Injecting(scene, arguments.faults, say, journal).run(faults)
             print(report.of_faults(rows), flush=True)

@@ -40,6 +40,10 @@ LEASE_KEPT = 0.25
 """of the kills leave the Lease to be waited out; else it is taken from the dead holder, which saves time"""
 AIM_SECONDS = 90.0
 """a phase that does not come for so long is given up for another"""
+STORM_SHARE = 0.3
+"""of the controller's lives are under a storm of faults of the API server"""
+STORM_CHANCE = 0.01
+"""of each request to meet each fault in a storm"""
 END_SECONDS = 240.0
 STALE_FILE = 600.0
 
@@ -52,13 +56,15 @@ class Kill:
         aim: the phase that was waited for, or "any moment".
         caught: the phases of the live changes when the controller was dead, first that of the one aimed at.
         lived: seconds from its start to the kill.
-        ended: it had ended by itself before, which it should not.
+        ended: it had ended by itself before; only under a storm of faults may it lose its Lease and do so.
+        storm: its life was under one.
     """
 
     aim: str
     caught: tuple[str, ...]
     lived: float
     ended: bool = False
+    storm: bool = False
 
     @property
     def hit(self) -> str:
@@ -75,14 +81,16 @@ class Outcome:
     ends: Counter[str] = field(default_factory=Counter)
     pods: int = 0
     seconds: float = 0.0
+    storms: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
     released: int = 0
     repaired: int = 0
     violations: list[Violation] = field(default_factory=list)
 
     @property
     def counted(self) -> list[Kill]:
-        """The kills during a change; others count for nothing."""
-        return [kill for kill in self.kills if kill.caught]
+        """The kills of a living controller during a change; others count for nothing."""
+        return [kill for kill in self.kills if kill.caught and not kill.ended]
 
     def histogram(self) -> Counter[str]:
         """Kills by the phase that they hit."""
@@ -93,12 +101,14 @@ class Outcome:
         return {
             "seed": self.seed,
             "kills": len(self.counted),
-            "killsOfAnIdleController": len(self.kills) - len(self.counted),
+            "killsThatDoNotCount": len(self.kills) - len(self.counted),
             "histogram": dict(self.histogram()),
             "caught": dict(Counter(phase for kill in self.kills for phase in kill.caught)),
             "endedByItself": sum(kill.ended for kill in self.kills),
             "changes": dict(self.ends),
             "podsServed": self.pods,
+            "livesUnderApiFaults": self.storms,
+            "apiFaults": dict(self.faults),
             "nodesReleasedByHand": self.released,
             "nodesRepairedByHand": self.repaired,
             "seconds": round(self.seconds),
@@ -122,7 +132,7 @@ class Killing:
         self._journal = journal or Journal()
         self._random = random.Random(f"kills {seed}")
         self._outcome, self._human = Outcome(seed), Human(scene)
-        self._started, self._ended, self._last = 0.0, False, ""
+        self._started, self._ended, self._storm, self._last = 0.0, False, False, ""
 
     def run(self) -> Outcome:
         """Kill while pods come and go; then let everything come to rest and check it."""
@@ -137,8 +147,9 @@ class Killing:
             while (aim := self._next_aim()) is not None:
                 self._one(aim)
             stream.close()
+            self._scene.proxy.clear()
             self._come_to_rest()
-            outcome.pods = len(stream.pods)
+            outcome.pods, outcome.faults = len(stream.pods), scene.faults_met()
             outcome.released, outcome.repaired = self._human.released, self._human.repaired
             outcome.violations = scene.violations(stream.pods)
         finally:
@@ -176,7 +187,7 @@ class Killing:
         caught = [str(change.phase) for change in (*first, *(c for c in live if c not in first))]
         lived = time.monotonic() - self._started
         ended = self._ended
-        kill = Kill(aim, tuple(caught), round(lived, 1), ended)
+        kill = Kill(aim, tuple(caught), round(lived, 1), ended, self._storm)
         self._outcome.kills.append(kill)
         self._journal.write("kill", asdict(kill))
         self._last = kill.hit
@@ -189,6 +200,11 @@ class Killing:
         self._start()
 
     def _start(self) -> None:
+        self._scene.proxy.clear()
+        self._storm = self._random.random() < STORM_SHARE
+        if self._storm:
+            self._scene.proxy.storm(STORM_CHANCE)
+            self._outcome.storms += 1
         self._scene.start_controller()
         self._started, self._ended = time.monotonic(), False
 
@@ -230,6 +246,7 @@ class Killing:
                 if self._scene.settled():
                     return
             self._human.attend()
+            self._scene.keep_alive()
             time.sleep(0.5)
 
 

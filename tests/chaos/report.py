@@ -28,8 +28,9 @@ def of_kills(outcome: Outcome) -> str:
     ends = table(("how the changes ended", "times"), sorted(outcome.ends.items()))
     words = (
         f"{len(outcome.counted)} kills during changes in {outcome.seconds:.0f} s, seed {outcome.seed}; "
-        f"{outcome.pods} pods, all that were servable were bound; nodes released by hand: "
-        f"{outcome.released}, repaired by hand: {outcome.repaired}"
+        f"{outcome.pods} pods; {outcome.storms} lives of the controller under API faults, which "
+        f"{outcome.faults.total()} requests met; nodes released by hand: {outcome.released}, repaired by "
+        f"hand: {outcome.repaired}"
     )
     return "\n\n".join((words, phases, ends, of_invariants(outcome.violations)))
 

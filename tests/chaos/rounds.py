@@ -146,6 +146,7 @@ class Round:
                 heapq.heappop(self._due)[2]()
             if time.monotonic() - looked > 0.5:
                 looked = time.monotonic()
+                self._scene.keep_alive()
                 if not self._due and all(map(self._over, self._scene.nodes)):
                     return
 
@@ -228,6 +229,7 @@ class Round:
         while time.monotonic() < deadline:
             if self._served(node):
                 return True
+            self._scene.keep_alive()
             time.sleep(0.5)
         return False
 
@@ -237,6 +239,7 @@ class Round:
             patiently(lambda pod=pod: self._scene.cluster.delete_pod(pod))  # type: ignore[misc]
         deadline = time.monotonic() + HELP_SECONDS
         while time.monotonic() < deadline and self._scene.live():
+            self._scene.keep_alive()
             time.sleep(0.3)
         for node in self._scene.nodes:
             self._human.release(node)

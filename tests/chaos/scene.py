@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from tests.chaos.history import ChangeLife
 from tests.chaos.invariants import NodeState, Violation
 from tests.chaos.recorder import NODES, PODS, Recorder
 from tests.cluster.api import ApiError, Object
+from tests.cluster.fault_proxy import FaultProxy
 from tests.cluster.fixture import Cluster
 from tests.cluster.gpus import Gpus, LogLine
 from tests.cluster.waiting import until
@@ -25,6 +27,8 @@ from tests.e2e.controller import CHANGES, NAMESPACE, Controller, configure, poli
 LEASE = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/autoslicer"
 DEPLOY = "nvidia.com/gpu.deploy."
 IMPATIENT = {
+    "AUTOSLICER_LEASE_DURATION_SECONDS": "4",
+    "AUTOSLICER_RENEW_DEADLINE_SECONDS": "3",
     "AUTOSLICER_PUBLISH_SETTLE_SECONDS": "0.5",
     "AUTOSLICER_READY_SPACING_SECONDS": "0.2",
     "AUTOSLICER_STARTS_PER_MINUTE": "1000",
@@ -38,15 +42,18 @@ class Scene:
     """A cluster with `size` GPU nodes of two GPUs each, a policy that acts at once, and the controller.
 
     Attributes:
+        proxy: between the controller and the API server; it passes everything on until it gets rules.
         walked_in: pods that a fault bound to a node after the label was set, past every check.
         kept: what a fault has to put back later, by its own keys.
     """
 
-    def __init__(self, cluster: Cluster, size: int, **recovery: object) -> None:
+    def __init__(self, cluster: Cluster, size: int, *, seed: int = 0, **recovery: object) -> None:
         self.cluster, self.size, self._recovery = cluster, size, recovery
         self.nodes = [f"gpu-{chr(ord('a') + number)}" for number in range(size)]
         self.recorder = Recorder(cluster.api)
-        self.controller = Controller(cluster, IMPATIENT)
+        self.proxy = FaultProxy(cluster.control_plane.server, cluster.control_plane.pki.directory, seed)
+        account = cluster.control_plane.service_account(NAMESPACE, "autoslicer")
+        self.controller = Controller(cluster, IMPATIENT, kubeconfig=self.proxy.kubeconfig(account))
         self.lives = 0
         self.walked_in: set[str] = set()
         self.kept: dict[str, str] = {}
@@ -64,6 +71,7 @@ class Scene:
 
     def __exit__(self, *_: object) -> None:
         self.controller.kill()
+        self.proxy.close()
         self.recorder.stop()
 
     def add(self, node: str) -> None:
@@ -78,6 +86,11 @@ class Scene:
             log.rename(log.with_suffix(f".{self.lives}.log"))
         self.lives += 1
         self.controller.process.start()
+
+    def keep_alive(self) -> None:
+        """What a kubelet does with a controller that has ended by itself: it starts it again."""
+        if self.lives and not self.controller.process.alive:
+            self.start_controller()
 
     def release_lease(self) -> None:
         """Take the Lease from a holder that is known to be dead: the next one need not wait it out."""
@@ -153,6 +166,11 @@ class Scene:
     def logs(self) -> list[tuple[str, LogLine]]:
         """What the fake NVML of every machine logged, also of those that are gone."""
         return [(node, line) for node, gpus in self._hardware for line in gpus.log()]
+
+    def faults_met(self) -> Counter[str]:
+        """How many of the controller's requests met which fault."""
+        met = (seen.fault for seen in list(self.proxy.seen))
+        return Counter(type(fault).__name__ for fault in met if fault is not None)
 
     def violations(self, servable: Iterable[str]) -> list[Violation]:
         """Every invariant, on the whole history and on the cluster at rest."""
