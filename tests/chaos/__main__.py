@@ -20,6 +20,11 @@ from tests.cluster.fixture import Cluster
 from tests.cluster.toolchain import ToolError
 from tests.e2e.controller import install
 
+PATIENT = {"pendingDeadlineSeconds": 60, "quarantineSeconds": 3}
+"""where the controller is away half of the time"""
+HASTY = {"pendingDeadlineSeconds": 20, "quarantineSeconds": 3, "deleteOperatorPods": True}
+"""where what does not come to an end shall be given up soon"""
+
 
 def main() -> int:
     """Run; progress goes to stderr, the tables to stdout; 1 where an invariant did not hold."""
@@ -40,7 +45,7 @@ def main() -> int:
         install(cluster)
         document: dict[str, object] = {}
         if arguments.kills:
-            stage = Scene(cluster, arguments.nodes, seed=arguments.seed, pendingDeadlineSeconds=60)
+            stage = Scene(cluster, arguments.nodes, seed=arguments.seed, **PATIENT)
             with stage as scene:
                 outcome = Killing(scene, arguments.seed, arguments.kills, arguments.each, say, journal).run()
             print(report.of_kills(outcome), flush=True)
@@ -49,7 +54,7 @@ def main() -> int:
             cluster.reset()
         if arguments.faults:
             faults = [fault for fault in FAULTS if arguments.only in fault.name]
-            stage = Scene(cluster, 2 * arguments.nodes, seed=arguments.seed, pendingDeadlineSeconds=20)
+            stage = Scene(cluster, 2 * arguments.nodes, seed=arguments.seed, **HASTY)
             with stage as scene, Agents(scene, scene.nodes[::2]):
                 rows = Injecting(scene, arguments.faults, say, journal).run(faults)
             print(report.of_faults(rows), flush=True)
