@@ -130,7 +130,7 @@ def _placeable(geometry: Geometry, layout: Counts) -> bool:
     engines = Counter[str]()
     for profile in instances:
         engines.update(dict(profile.engines))
-    if any(count > profiles[name].max_count for name, count in layout):
+    if layout in geometry.refused or any(count > profiles[name].max_count for name, count in layout):
         return False
     if any(count > dict(geometry.engines_total)[engine] for engine, count in engines.items()):
         return False

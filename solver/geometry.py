@@ -28,6 +28,7 @@ class Geometry:
         memory_slices: memory units of the whole GPU; positions and sizes count these.
         engines_total: media engines of the whole GPU: (engine, count) sorted by engine.
         profiles: sorted by name.
+        refused: multisets that fit by the table, but that the driver would not make.
     """
 
     model: str
@@ -35,6 +36,7 @@ class Geometry:
     memory_slices: int
     engines_total: Multiset
     profiles: tuple[Profile, ...]
+    refused: frozenset[Multiset] = frozenset()
 
     def __hash__(self) -> int:
         # geometries are in most keys of the search, and the model tells nearly all of them apart
@@ -60,7 +62,8 @@ class Geometry:
         >>> h100.legal({"3g.40gb": 1, "4g.40gb": 1}), h100.legal({"4g.40gb": 2})
         (True, False)
         """
-        return multiset(layout) in legal_multisets(self.profiles, self._limits)
+        wanted = multiset(layout)
+        return wanted not in self.refused and wanted in legal_multisets(self.profiles, self._limits)
 
     def placements(self, layout: Mapping[str, int] | Multiset) -> tuple[Placement, ...] | None:
         """One set of disjoint placements that realises the multiset, sorted by start; None where none does.
@@ -75,7 +78,7 @@ class Geometry:
 
     def multisets(self) -> frozenset[Multiset]:
         """Every legal multiset, the empty one included."""
-        return frozenset(legal_multisets(self.profiles, self._limits))
+        return frozenset(legal_multisets(self.profiles, self._limits)) - self.refused
 
     def maximal_multisets(self, allowed: frozenset[str] | None = None) -> tuple[Multiset, ...]:
         """The legal multisets of allowed profiles to which no further allowed instance can be added, sorted.
@@ -87,7 +90,16 @@ class Geometry:
         ((('2g.12gb', 2),), (('4g.24gb', 1),))
         """
         names = self.names if allowed is None else allowed & self.names
-        return maximal(self.profiles, self._limits, names)
+        return maximal(self.profiles, self._limits, names, self.refused)
+
+    def refusing(self, layouts: frozenset[Multiset]) -> Geometry:
+        """The same GPU under a driver that does not make these multisets.
+
+        >>> h100 = by_product("NVIDIA-H100-80GB-HBM3")
+        >>> h100.refusing(frozenset({(("7g.80gb", 1),)})).maximal_multisets(frozenset({"7g.80gb"}))
+        ((),)
+        """
+        return replace(self, refused=layouts)
 
     def renamed(self, names: Mapping[str, str]) -> Geometry:
         """The same GPU under other profile names; a name that is not in `names` stays."""

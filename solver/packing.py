@@ -70,9 +70,14 @@ def legal_multisets(profiles: tuple[Profile, ...], limits: Multiset) -> dict[Mul
 
 
 @cache
-def maximal(profiles: tuple[Profile, ...], limits: Multiset, allowed: frozenset[str]) -> tuple[Multiset, ...]:
+def maximal(
+    profiles: tuple[Profile, ...],
+    limits: Multiset,
+    allowed: frozenset[str],
+    refused: frozenset[Multiset] = frozenset(),
+) -> tuple[Multiset, ...]:
     """The legal multisets of allowed profiles to which no further allowed instance can be added, sorted."""
-    legal = legal_multisets(profiles, limits)
+    legal = legal_multisets(profiles, limits).keys() - refused
     within = [layout for layout in legal if all(name in allowed for name, _ in layout)]
     names = sorted(allowed)
     return tuple(sorted(m for m in within if not any(_with_one_more(m, name) in legal for name in names)))

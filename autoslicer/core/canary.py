@@ -23,8 +23,13 @@ def kind(snapshot: Snapshot, node: NodeRow) -> str:
     """
     manager = gpu_operator.mig_manager(snapshot, node.name)
     image = "" if manager is None else manager.image.rpartition("/")[2]
-    parts = (plain_product(node.labels.get(names.GPU_PRODUCT, "")), _driver(snapshot, node), image)
-    return " ".join(re.sub(r"[^A-Za-z0-9._:@+-]", "_", part)[:_LONGEST] for part in parts if part)
+    return " ".join(part for part in (hardware(snapshot, node), _plain(image)) if part)
+
+
+def hardware(snapshot: Snapshot, node: NodeRow) -> str:
+    """The node's GPU model and driver version: how its kind begins."""
+    parts = (plain_product(node.labels.get(names.GPU_PRODUCT, "")), _driver(snapshot, node))
+    return " ".join(_plain(part) for part in parts if part)
 
 
 def proof(snapshot: Snapshot) -> dict[str, ReconfigurationRow]:
@@ -43,6 +48,10 @@ def under_way(snapshot: Snapshot) -> dict[str, str]:
 
 def _ended(change: ReconfigurationRow) -> tuple[float, str]:
     return reached(change, Phase.DONE) or 0.0, change.name
+
+
+def _plain(part: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._:@+-]", "_", part)[:_LONGEST]
 
 
 def _driver(snapshot: Snapshot, node: NodeRow) -> str:

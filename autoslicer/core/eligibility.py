@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from autoslicer.core import evidence, fitting, gpu_operator, idleness, layouts, names, owners, quarantine
+from autoslicer.core import (
+    evidence,
+    fitting,
+    gpu_operator,
+    idleness,
+    layouts,
+    names,
+    owners,
+    quarantine,
+    refused,
+)
 from autoslicer.core.configs import ALL_DISABLED
 from autoslicer.core.phases import phase
 from autoslicer.core.plan import Verdict
@@ -14,7 +24,7 @@ from autoslicer.core.policy import Policy
 from autoslicer.core.reasons import Reason
 from autoslicer.core.rows import NodeRow
 from autoslicer.core.snapshot import Snapshot
-from solver.problem import Gpu
+from solver.problem import Counts, Gpu
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +43,13 @@ class Assessment:
 
 
 def assess(
-    snapshot: Snapshot, node: NodeRow, policy: Policy | Verdict, now: float, *, ignore_change: str = ""
+    snapshot: Snapshot,
+    node: NodeRow,
+    policy: Policy | Verdict,
+    now: float,
+    *,
+    ignore_change: str = "",
+    refusals: Mapping[str, frozenset[Counts]] | None = None,
 ) -> Assessment:
     """Whether the node may change, and which of its GPUs; of several refusals the first in `Reason` is given.
 
@@ -44,6 +60,7 @@ def assess(
         now: seconds since the epoch.
         ignore_change: the name of a change of this node that is under way and is being looked at; it refuses
             nothing.
+        refusals: what drivers have refused, where that is known already; see `refused.by_kind`.
     """
     if isinstance(policy, Verdict):
         return Assessment(policy)
@@ -52,6 +69,8 @@ def assess(
     gpus = layouts.present(snapshot, node, idleness.believed(snapshot, node.name, now))
     if isinstance(gpus, Verdict):
         return Assessment(gpus)
+    known = refused.by_kind(snapshot) if refusals is None else refusals
+    gpus = refused.without(gpus, refused.of_node(snapshot, node, known))
     if (overdrawn := _overdrawn(snapshot, node, ignore_change)) is not None:
         return Assessment(overdrawn)
     return _changeable(snapshot, node, policy, gpus, now, ignore_change)

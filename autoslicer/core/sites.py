@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from autoslicer.core import capacity, fitting, idleness, layouts, names, quarantine
+from autoslicer.core import capacity, fitting, idleness, layouts, names, quarantine, refused
 from autoslicer.core.drift import REPAIRABLE, Drift, drift
 from autoslicer.core.eligibility import Assessment, assess
 from autoslicer.core.plan import Verdict
@@ -68,7 +68,9 @@ def sites(
         before: what this function returned for another moment, or nothing; the same object is returned where
             nothing has changed.
     """
+    refusals = refused.by_kind(snapshot)
     common: tuple[object, ...] = (
+        refusals,
         policies,
         snapshot.policies,
         snapshot.config_maps,
@@ -85,7 +87,7 @@ def sites(
         found[name] = (
             site
             if site is not None and site.seen == seen
-            else _site(snapshot, policies, asked, now, name, seen)
+            else _site(snapshot, policies, asked, refusals, now, name, seen)
         )
     if len(found) == len(known) and all(map(_same, found.values(), known.values())):
         return before
@@ -136,13 +138,14 @@ def _site(
     snapshot: Snapshot,
     policies: Mapping[str, Policy],
     asked: Sequence[str],
+    refusals: Mapping[str, frozenset[Counts]],
     now: float,
     name: str,
     seen: tuple[object, ...],
 ) -> Site:
     row = snapshot.nodes[name]
     policy = governing(policies, row)
-    assessment = None if policy is None else assess(snapshot, row, policy, now)
+    assessment = None if policy is None else assess(snapshot, row, policy, now, refusals=refusals)
     left = fitting.left(snapshot, row)
     return Site(
         seen,

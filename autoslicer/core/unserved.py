@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from autoslicer.core import capacity, fitting, sites
+from autoslicer.core import capacity, fitting, refused, sites
 from autoslicer.core.differences import differing, replaced
 from autoslicer.core.plan import Verdict
 from autoslicer.core.policy import Policy
@@ -139,10 +139,10 @@ class _Search:
                 return _Why(Reason.BelowMinBenefit, message)
             return _Why(Reason.OutOfCapacity, f"what {_listed(reachable)} can give goes to other pods")
         blocks = [self._block(pod, name, places) for name in roomy]
-        forbidden = all(why.reason is Reason.PolicyForbids for why in blocks)
+        reasons = {why.reason for why in blocks}
         message = "; ".join(why.message for why in blocks[:_NAMED])
         more = f"; and {len(blocks) - _NAMED} more nodes" if len(blocks) > _NAMED else ""
-        return _Why(Reason.PolicyForbids if forbidden else Reason.OutOfCapacity, message + more)
+        return _Why(reasons.pop() if len(reasons) == 1 else Reason.OutOfCapacity, message + more)
 
     def _block(self, pod: PodRow, name: str, places: frozenset[str]) -> _Why:
         """Why this node, which could hold the pod, cannot come to offer its slices."""
@@ -163,6 +163,9 @@ class _Search:
                 return _Why(
                     Reason.PolicyForbids, f"policy {policy.name} does not allow the profiles on {name}"
                 )
+        gpus = refused.without(self._node(name).gpus, frozenset())
+        if capacity.reachable(replace(self._node(name), gpus=gpus), counts(fitting.slices(pod.requests))):
+            return _Why(Reason.LayoutRefused, f"the driver of {name} refused the layouts that would hold it")
         return _Why(Reason.OutOfCapacity, f"too much of {name} is in use")
 
     def _node(self, name: str) -> Node:

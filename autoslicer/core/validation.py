@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from autoslicer.core import attempts, drift, eligibility, evidence, fitting, idleness, names, publishing
+from autoslicer.core import (
+    attempts,
+    drift,
+    eligibility,
+    evidence,
+    fitting,
+    idleness,
+    names,
+    publishing,
+    refused,
+)
 from autoslicer.core.causes import Cause
 from autoslicer.core.plan import Verdict
 from autoslicer.core.policy import Policy, governing
@@ -77,9 +87,19 @@ def verdict(change: ReconfigurationRow, snapshot: Snapshot, now: float) -> Verdi
         return Verdict(node.name, Reason.Superseded, "the layout is no longer the one that was planned from")
     return (
         _forbidden(change, policy, mode_change=assessment.mode_change)
+        or _refused(change, snapshot, node)
         or in_use(change, snapshot, now)
         or _too_few(change, snapshot, node, policy)
     )
+
+
+def _refused(change: ReconfigurationRow, snapshot: Snapshot, node: NodeRow) -> Verdict | None:
+    """A layout of the change was refused on a node of its kind, since it was planned."""
+    known = refused.of_node(snapshot, node, refused.by_kind(snapshot))
+    if not any(gpu.changed and gpu.after in known for gpu in change.gpus):
+        return None
+    message = "the driver has refused the new layout on a node of its kind"
+    return Verdict(change.node, Reason.LayoutRefused, message)
 
 
 def _repaired(

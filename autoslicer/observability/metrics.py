@@ -35,6 +35,7 @@ UNFULFILLED_REASONS = (
     Reason.TaintNotTolerated,
     Reason.NodeAffinityMismatch,
     Reason.PolicyForbids,
+    Reason.LayoutRefused,
     Reason.BelowMinBenefit,
     Reason.NotGoverned,
     Reason.Cooldown,

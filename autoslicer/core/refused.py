@@ -1,0 +1,54 @@
+"""Layouts that a driver has refused on idle GPUs, or emptied them for: not planned again for its kind.
+
+That is read from the changes that are kept, so that deleting the object of such a change allows its layout
+again, and so does another driver. Where GPUs of one change got different layouts nobody can tell which of
+them was refused, and none is planned again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from autoslicer.core import canary
+from autoslicer.core.phases import Phase, phase
+from autoslicer.core.reasons import Reason
+from autoslicer.core.rows import NodeRow, ReconfigurationRow
+from autoslicer.core.snapshot import Snapshot
+from autoslicer.core.transition import SUCCEEDED, condition
+from solver.problem import Counts, Gpu
+
+_REFUSED = frozenset({Reason.LayoutRefused, Reason.LayoutCleared})
+_ENDS = frozenset({Phase.ROLLED_BACK, Phase.QUARANTINED})
+
+
+def by_kind(snapshot: Snapshot) -> dict[str, frozenset[Counts]]:
+    """The layouts that were refused, by the GPU model and driver of the node, and mig-manager's image."""
+    found: dict[str, frozenset[Counts]] = {}
+    for change in snapshot.changes.values():
+        if change.kind and refused(change):
+            made = {gpu.after for gpu in change.gpus if gpu.changed and gpu.after is not None}
+            found[change.kind] = found.get(change.kind, frozenset()) | made
+    return found
+
+
+def refused(change: ReconfigurationRow) -> bool:
+    """The change ended because the driver would not make its layout."""
+    why = condition(change.status, SUCCEEDED)
+    return phase(change) in _ENDS and why is not None and why.reason in _REFUSED
+
+
+def of_node(snapshot: Snapshot, node: NodeRow, known: Mapping[str, frozenset[Counts]]) -> frozenset[Counts]:
+    """The layouts that are not planned on this node; another mig-manager changes nothing about them."""
+    if not known:
+        return frozenset()
+    hardware = canary.hardware(snapshot, node)
+    alike = (layouts for kind, layouts in known.items() if f"{kind} ".startswith(f"{hardware} "))
+    return frozenset[Counts]().union(*alike)
+
+
+def without(gpus: tuple[Gpu, ...], layouts: frozenset[Counts]) -> tuple[Gpu, ...]:
+    """The GPUs, none of which can be cut into these layouts."""
+    if all(gpu.geometry.refused == layouts for gpu in gpus):
+        return gpus
+    return tuple(replace(gpu, geometry=gpu.geometry.refusing(layouts)) for gpu in gpus)
