@@ -212,6 +212,26 @@ class Headroom(Model):
     )
 
 
+class Idle(Model):
+    """What nodes get that nobody has used for long."""
+
+    rules: ClassVar = (
+        Rule(
+            "self.afterSeconds == 0 || self.config != ''",
+            "config must name a config where afterSeconds is not 0",
+            lambda idle: not idle.after_seconds or bool(idle.config),
+            ".config",
+        ),
+    )
+
+    after_seconds: Seconds = Field(
+        0, description="How long a node must have been idle to get another layout; 0 for never."
+    )
+    config: LabelValue = Field(
+        "", description="The mig-parted config that idle nodes get, such as all-7g.80gb; any that they know."
+    )
+
+
 def _each_once(wanted: list[Headroom]) -> list[Headroom]:
     profiles = [entry.profile for entry in wanted]
     if repeated := sorted({profile for profile in profiles if profiles.count(profile) > 1}):
@@ -286,6 +306,7 @@ class PolicySpec(Model):
         [],
         description="Slices to keep free for pods to come, as far as every pod that waits is served first.",
     )
+    idle: Idle = Field(Idle(), description="What nodes get that nobody has used for long.")
     recovery: PolicyRecovery = Field(
         PolicyRecovery(),
         description="What happens to changes that do not end by themselves, and to layouts that do not stay.",

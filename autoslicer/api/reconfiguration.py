@@ -118,7 +118,8 @@ class ReconfigurationSpec(Model):
     cause: Annotated[Cause, Word] = Field(
         Cause.DEMAND,
         description="What the change is for. Demand: pods that wait for slices. "
-        "Headroom: slices that the policy wants free.",
+        "Headroom: slices that the policy wants free. Idle: what nodes get that nobody uses. "
+        "Drift: what the node's label asks for and its GPUs have lost.",
         json_schema_extra=immutable("cause"),
     )
     before: ConfigName = Field(

@@ -13,4 +13,5 @@ class Cause(StrEnum):
 
     DEMAND = "Demand"
     HEADROOM = "Headroom"
+    IDLE = "Idle"
     DRIFT = "Drift"

@@ -10,6 +10,7 @@ from autoslicer.core import (
     canary,
     fairness,
     fitting,
+    idle,
     marks,
     names,
     planner,
@@ -85,7 +86,9 @@ def decide(
     governed = governed_nodes(snapshot, policies)
     gates = Gates(snapshot, policies, {name: len(nodes) for name, nodes in governed.items()}, now, limits)
     mended = repairs.repairs(settled, outcome.sites, now, paused=bool(limits.paused))
-    reshapes = (*mended.reshapes_beside(plan), *fairness.ordered(snapshot, policies, plan.reshapes, now))
+    returned = idle.give_back(settled, outcome.sites, _needed(outcome), now)
+    planned = fairness.ordered(snapshot, policies, plan.reshapes, now)
+    reshapes = (*mended.reshapes_beside(plan), *planned, *returned.reshapes)
     judged = recommendations.judge(snapshot, reshapes, now, limits)
     holds = {**judged.verdicts, **dict(_holds(snapshot, gates))}
     created, blocked = _create(snapshot, policies, reshapes, plan.digest, gates, judged, now)
@@ -99,13 +102,20 @@ def decide(
         *_forget(snapshot, limits),
         *_told(snapshot, plan, withheld),
         *mended.actions,
+        *returned.actions,
         *standings(settled, policies, plan, outcome.demand, outcome.conflicts, drifted, now, stops),
     )
-    rests = _rests(snapshot, governed, policies, now)
-    ahead = (outcome.wake, judged.wake, *gates.wakes, *mended.wakes, *rests)
+    waits = (*gates.wakes, *mended.wakes, *returned.wakes, *_rests(snapshot, governed, policies, now))
+    ahead = (outcome.wake, judged.wake, *waits)
     wakes = [at for at in ahead if at is not None and at > now]
     wake = min(wakes, default=None)
     return Decision(plan, actions, holds, withheld, outcome.demand, drifted, wake), prepared
+
+
+def _needed(outcome: planner.Outcome) -> frozenset[str]:
+    """The nodes that somebody has a use for as they are, or as they will be."""
+    served = (served.node for served in outcome.plan.served)
+    return outcome.reserved.union(served, (reshape.node for reshape in outcome.plan.reshapes))
 
 
 def _holds(snapshot: Snapshot, gates: Gates) -> Iterator[tuple[str, Verdict]]:

@@ -65,6 +65,7 @@ class Outcome:
         wake: when the next pod will have waited long enough, or begins to starve (seconds since the epoch),
             or None.
         sites: the nodes, by name.
+        reserved: the nodes on which headroom is.
     """
 
     plan: Plan
@@ -72,6 +73,7 @@ class Outcome:
     conflicts: Mapping[str, str]
     wake: float | None
     sites: Mapping[str, Site]
+    reserved: frozenset[str]
 
 
 def plan(
@@ -144,7 +146,8 @@ def replan(
     )
     reached("digested")
     wake = posed.wake if waiting else None
-    outcome = Outcome(result, wanted.keys, posed.objectives.conflicts, wake, posed.sites.by_name)
+    reserved = frozenset(row.node for row in solution.headroom)
+    outcome = Outcome(result, wanted.keys, posed.objectives.conflicts, wake, posed.sites.by_name, reserved)
     return outcome, Prepared(snapshot, waiting, effort, wanted, posed, solved, made, told, digests)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -12,7 +12,7 @@ from autoslicer.core.budgets import Budget
 from autoslicer.core.plan import Verdict
 from autoslicer.core.reasons import Reason
 from autoslicer.core.recovery import Recovery
-from autoslicer.core.rows import Condition, NodeRow, Requirement
+from autoslicer.core.rows import Condition, GpuTarget, NodeRow, Requirement
 from autoslicer.core.selectors import matches
 from solver.problem import Counts
 
@@ -50,6 +50,19 @@ class Objective:
 
 
 @dataclass(frozen=True, slots=True)
+class Idle:
+    """What nodes get that nobody has used for long.
+
+    Attributes:
+        after_seconds: for how long; 0 for never.
+        config: the name of the mig-parted config that they get.
+    """
+
+    after_seconds: float = 0
+    config: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """A policy with its defaults filled in.
 
@@ -76,6 +89,7 @@ class Policy:
         recovery: what may be done for a change that does not come to its end by itself.
         repair_drift: a layout that is not as its label asks may be made anew, and stale pods be restarted.
         headroom: how many slices of a profile are to stay free on the policy's nodes together.
+        idle: what nodes get that nobody has used for long.
         nominate: the pods that a change serves are hinted to their node, see `nominating`.
         conditions: as the object's status has them now.
     """
@@ -101,8 +115,15 @@ class Policy:
     recovery: Recovery = field(default_factory=Recovery)
     repair_drift: bool = True
     headroom: Counts = ()
+    idle: Idle = Idle()
     nominate: bool = True
     conditions: tuple[Condition, ...] = ()
+
+    def denied(self, gpus: Iterable[GpuTarget]) -> tuple[str, ...]:
+        """The profiles that these changes would make and the policy does not allow, sorted."""
+        made = {profile for gpu in gpus if gpu.changed for profile, _ in gpu.after or ()}
+        allowed = self.allowed_profiles or made
+        return tuple(sorted(made & self.denied_profiles | made - allowed))
 
 
 BUILT_IN = Policy(

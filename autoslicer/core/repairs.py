@@ -20,7 +20,7 @@ from autoslicer.core.reshapes import target_name
 from autoslicer.core.rows import NodeRow
 from autoslicer.core.sites import Site
 from autoslicer.core.snapshot import Snapshot
-from autoslicer.core.times import rfc3339, seconds
+from autoslicer.core.times import noted, rfc3339
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def repairs(snapshot: Snapshot, sites: Mapping[str, Site], now: float, *, paused
         if site.drift is None and names.DRIFT not in site.row.annotations:
             continue
         row, policy = site.row, site.policy
-        since = noted(row)
+        since = noted(row.annotations.get(names.DRIFT, ""))
         if site.drift is None or not isinstance(policy, Policy):
             actions.append(NoteOnNode(name, row.resource_version, names.DRIFT, ""))
             continue
@@ -82,14 +82,6 @@ def repairs(snapshot: Snapshot, sites: Mapping[str, Site], now: float, *, paused
                 actions += _restarts(snapshot, row, policy, site.drift, since)
             reshapes += _reshapes(snapshot, row, policy, site.drift, now)
     return Repairs(tuple(actions), tuple(reshapes), tuple(wakes))
-
-
-def noted(node: NodeRow) -> float | None:
-    """Since when the drift has been there (seconds since the epoch), as the node's note tells; else None."""
-    try:
-        return seconds(node.annotations.get(names.DRIFT, ""))
-    except ValueError:
-        return None
 
 
 def _told(row: NodeRow, found: Drift, since: float | None, now: float) -> Iterator[Action]:

@@ -32,6 +32,14 @@ def seconds(text: str) -> float:
         raise ValueError(f"{text!r} is not a timestamp: {error}") from None
 
 
+def noted(text: str) -> float | None:
+    """The moment that a note names, in seconds since the epoch; None where it names none."""
+    try:
+        return seconds(text)
+    except ValueError:
+        return None
+
+
 def rfc3339(at: float) -> str:
     """The timestamp, in UTC, of a moment in seconds since the epoch; a fraction only where there is one.
 

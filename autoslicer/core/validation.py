@@ -37,8 +37,34 @@ def unwanted(change: ReconfigurationRow, snapshot: Snapshot) -> Verdict | None:
             return Verdict(change.node, Reason.ServedElsewhere, "none of the pods is pending any more")
         case Cause.HEADROOM if (policy := snapshot.policies.get(change.policy)) and not policy.headroom:
             return Verdict(change.node, Reason.Superseded, f"policy {policy.name} wants no headroom any more")
+        case Cause.IDLE if (policy := snapshot.policies.get(change.policy)) and not policy.idle.after_seconds:
+            message = f"policy {policy.name} wants nothing of idle nodes any more"
+            return Verdict(change.node, Reason.Superseded, message)
+        case Cause.IDLE if (pod := _wanting(change, snapshot)) is not None:
+            message = f"pod {pod.key} waits, and the slices that are there would do for it"
+            return Verdict(change.node, Reason.Superseded, message)
         case _:
             return None
+
+
+def _wanting(change: ReconfigurationRow, snapshot: Snapshot) -> PodRow | None:
+    """A pod that waits and could be bound to the node as it is."""
+    node = snapshot.nodes.get(change.node)
+    if node is None:
+        return None
+    free, repulsions = fitting.left(snapshot, node, ignore_change=change.name), fitting.repulsions(snapshot)
+    for key in sorted(snapshot.pods):
+        pod = snapshot.pods[key]
+        if pod.node or pod.finished or pod.terminating or pod.gated or not fitting.slices(pod.requests):
+            continue
+        if _fits(pod, node, free) and not fitting.repelled(pod, node, repulsions):
+            return pod
+    return None
+
+
+def _fits(pod: PodRow, node: NodeRow, free: Mapping[str, int]) -> bool:
+    enough = all(free.get(resource, 0) >= amount for resource, amount in pod.requests.items())
+    return enough and fitting.fits(pod, node, free, own_taint=True) is None
 
 
 def bound_here(change: ReconfigurationRow, snapshot: Snapshot) -> tuple[PodRow, ...]:
@@ -168,13 +194,9 @@ def _forbidden(change: ReconfigurationRow, policy: Policy, *, mode_change: bool)
     if any(gpu.before is None and gpu.after is not None for gpu in change.gpus) and not mode_change:
         message = f"policy {policy.name} does not allow to switch MIG mode on"
         return Verdict(change.node, Reason.ModeChangeForbidden, message)
-    made = {profile for gpu in change.gpus if gpu.changed for profile, _ in gpu.after or ()}
-    denied = made & policy.denied_profiles
-    if policy.allowed_profiles:
-        denied |= made - policy.allowed_profiles
-    if not denied:
+    if not (denied := policy.denied(change.gpus)):
         return None
-    message = f"policy {policy.name} does not allow {', '.join(sorted(denied))}"
+    message = f"policy {policy.name} does not allow {', '.join(denied)}"
     return Verdict(change.node, Reason.PolicyForbids, message)
 
 
@@ -202,9 +224,7 @@ def _together(change: ReconfigurationRow, snapshot: Snapshot, rest: Mapping[str,
     free = Counter(rest)
     found: list[PodRow] = []
     for pod in pending(change, snapshot):
-        enough = all(free[resource] >= amount for resource, amount in pod.requests.items())
-        admitted = fitting.fits(pod, node, free, own_taint=True) is None
-        if enough and admitted and not fitting.repelled(pod, node, repulsions):
+        if _fits(pod, node, free) and not fitting.repelled(pod, node, repulsions):
             free.subtract(dict(pod.requests))
             found.append(pod)
     return tuple(found)

@@ -152,6 +152,13 @@ CEL_EXAMPLES = dict(
             ".values",
         ),
         _cel(
+            "spec.idle",
+            "config must name a config where afterSeconds is not 0",
+            {"afterSeconds": 1},
+            {"afterSeconds": 1, "config": "all-7g.80gb"},
+            ".config",
+        ),
+        _cel(
             "spec.layouts",
             "deniedProfiles must not name a profile that allowedProfiles names too",
             {"allowedProfiles": ["1g.10gb", "3g.40gb"], "deniedProfiles": ["3g.40gb"]},

@@ -47,6 +47,7 @@ POLICY: dict[str, Any] = {
             "minBenefit": 2,
         },
         "headroom": [{"profile": "1g.10gb", "free": 4}, {"profile": "3g.40gb", "free": 1}],
+        "idle": {"afterSeconds": 3600, "config": "all-7g.80gb"},
         "recovery": {
             "pendingDeadlineSeconds": 60,
             "maxAttempts": 3,

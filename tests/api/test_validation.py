@@ -34,6 +34,7 @@ DEFAULTS = {
     "objective": {"weight": "Requests", "starvationSeconds": 3600},
     "disruption": {"budgets": [{"nodes": "10%"}], "canary": True, "cooldownSeconds": 600, "minBenefit": 1},
     "headroom": [],
+    "idle": {"afterSeconds": 0, "config": ""},
     "recovery": {
         "pendingDeadlineSeconds": 1800,
         "maxAttempts": 2,

@@ -17,7 +17,9 @@ def unserving(here: Stage, cause: Cause) -> Stage:
     """The change serves nobody, and no pod waits anywhere."""
     made = here.vary("change", lambda change: change.set("spec.serves", []).set("spec.cause", cause))
     wanted = [{"profile": "1g.10gb", "free": 4}]
-    return made.vary("policy", lambda policy: policy.set("spec.headroom", wanted)).drop("a", "b")
+    idle = {"afterSeconds": 60, "config": "all-7g.80gb"}
+    asking = made.vary("policy", lambda policy: policy.set("spec.headroom", wanted).set("spec.idle", idle))
+    return asking.drop("a", "b")
 
 
 @pytest.mark.parametrize("phase", [Phase.WAITING, *UNLABELLED, *LABELLED[:-1]])

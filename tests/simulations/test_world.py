@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from autoslicer.core.actions import Action, WakeAt
 from autoslicer.core.budgets import Budget
 from autoslicer.core.phases import Phase, phase
+from autoslicer.core.policy import Idle
 from simulations.cluster import START, Cluster
 from simulations.story import Story
 from tests.simulations.worlds import (
@@ -71,6 +72,7 @@ policies = st.builds(
     canary=st.booleans(),
     cooldown_seconds=st.sampled_from((0, 5, 60)),
     min_benefit=st.sampled_from((1, 1, 2)),
+    idle=st.sampled_from((Idle(), Idle(), Idle(30, "all-7g.80gb"), Idle(5, "all-balanced"))),
     headroom=st.sampled_from(((), (), (("1g.10gb", 3),), (("3g.40gb", 1), ("1g.6gb", 2)))),
 )
 scenes = st.builds(Scene, policies, st.lists(nodes, min_size=1, max_size=3).map(tuple), arrivals.map(tuple))

@@ -11,7 +11,7 @@ from autoslicer.core import budgets, schedules
 from autoslicer.core.budgets import Budget
 from autoslicer.core.causes import Cause
 from autoslicer.core.fields import Fields, root
-from autoslicer.core.policy import Objective, Policy
+from autoslicer.core.policy import Idle, Objective, Policy
 from autoslicer.core.reading.changes import conditions, recovery
 from autoslicer.core.reading.selectors import label_selector
 from solver.problem import Counts, counts
@@ -67,6 +67,7 @@ def policy(obj: object) -> Policy:
         recovery=recovery(spec.fields("recovery")),
         repair_drift=spec.fields("recovery").flag("repairDrift", _DEFAULT.repair_drift),
         headroom=_headroom(spec),
+        idle=_idle(spec.fields("idle")),
         nominate=spec.fields("scheduling").flag("nominate", _DEFAULT.nominate),
         conditions=conditions(top.fields("status")),
     )
@@ -78,6 +79,13 @@ def _objective(objective: Fields) -> Objective:
         _choice(objective, "weight", default.weight),
         objective.duration("starvationSeconds", default.starvation_seconds),
     )
+
+
+def _idle(idle: Fields) -> Idle:
+    after, config = idle.duration("afterSeconds", 0), idle.text("config")
+    if after and not config:
+        raise ValueError(f"{idle.what}: {idle.at('config')} must name a config where afterSeconds is not 0")
+    return Idle(after, config)
 
 
 def _headroom(spec: Fields) -> Counts:
