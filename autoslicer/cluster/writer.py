@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from autoslicer.cluster import documents, paths
 from autoslicer.cluster.cache import Cache
 from autoslicer.cluster.client import Client, Object, RefusedError
+from autoslicer.cluster.config_file import CONFIG_KEY, PublishError, file_with
 from autoslicer.cluster.events import Recorder
-from autoslicer.core import configs, marks, names
+from autoslicer.core import marks, names
 from autoslicer.core.actions import (
     Action,
     AddTaint,
@@ -31,14 +32,7 @@ from autoslicer.core.actions import (
 )
 from autoslicer.core.rows import ConfigEntry
 
-CONFIG_MAP_LIMIT = 1024 * 1024
-"""bytes; the API server takes no more under all keys of a ConfigMap together"""
 _ATTEMPTS = 5
-CONFIG_KEY = "config.yaml"
-
-
-class PublishError(Exception):
-    """The ConfigMap cannot take the configs; the message says why."""
 
 
 class UntouchableError(Exception):
@@ -223,7 +217,7 @@ class Writer:
     async def _add(self, path: str, wanted: Mapping[str, tuple[ConfigEntry, ...]]) -> None:
         for _ in range(_ATTEMPTS):
             present = await self._client.get(path)
-            text = _with(present, wanted)
+            text = file_with(present, wanted)
             if text is None:
                 return
             data = {**(present.get("data") or {}), CONFIG_KEY: text}
@@ -244,30 +238,3 @@ class Writer:
         path = f"{paths.one(paths.POLICIES, action.name)}/status"
         body = {"metadata": {"resourceVersion": present["metadata"]["resourceVersion"]}, "status": wanted}
         self._cache.policies.observe(await self._client.patch(path, body))
-
-
-def _with(config_map: Object, wanted: Mapping[str, tuple[ConfigEntry, ...]]) -> str | None:
-    """The file with the missing configs added; None where none is missing. What is there stays.
-
-    Raises:
-        PublishError: the file cannot be read, has another content under a name, or would get too large.
-    """
-    metadata = config_map["metadata"]
-    name = f"{metadata['namespace']}/{metadata['name']}"
-    try:
-        present = configs.parse((config_map.get("data") or {}).get(CONFIG_KEY, ""))
-    except ValueError as error:
-        raise PublishError(f"ConfigMap {name} is not a file that mig-parted accepts: {error}") from None
-    taken = sorted(key for key, entries in wanted.items() if present.get(key, entries) != entries)
-    if taken:
-        raise PublishError(f"ConfigMap {name} has another content under the name {taken[0]}")
-    if all(key in present for key in wanted):
-        return None
-    text = configs.render({**present, **wanted})
-    others = {key: value for key, value in (config_map.get("data") or {}).items() if key != CONFIG_KEY}
-    held = (*others.values(), *(config_map.get("binaryData") or {}).values(), text)
-    if sum(len(value.encode()) for value in held) > CONFIG_MAP_LIMIT:
-        raise PublishError(
-            f"ConfigMap {name} would pass {CONFIG_MAP_LIMIT} bytes; remove configs that no node uses"
-        )
-    return text

@@ -15,8 +15,9 @@ import structlog
 from autoslicer.cluster import paths
 from autoslicer.cluster.cache import Cache, same_but_for_version
 from autoslicer.cluster.client import Client, RefusedError, UnreachableError
+from autoslicer.cluster.config_file import PublishError
 from autoslicer.cluster.observer import UnreadableError, look
-from autoslicer.cluster.writer import PublishError, UntouchableError, Writer
+from autoslicer.cluster.writer import UntouchableError, Writer
 from autoslicer.core.actions import Action, WakeAt, WriteChangeStatus
 from autoslicer.core.observation import Observation, Timing, needs_fresh, sight
 from autoslicer.core.phases import Phase, live, phase

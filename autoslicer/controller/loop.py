@@ -11,7 +11,8 @@ import structlog
 
 from autoslicer.cluster.cache import Cache, same_but_for_version
 from autoslicer.cluster.client import RefusedError, UnreachableError
-from autoslicer.cluster.writer import PublishError, Writer
+from autoslicer.cluster.config_file import PublishError
+from autoslicer.cluster.writer import Writer
 from autoslicer.controller import search
 from autoslicer.controller.batcher import Batcher
 from autoslicer.controller.executor import Executor

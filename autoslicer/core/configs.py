@@ -92,9 +92,11 @@ def parse(text: str) -> dict[str, tuple[ConfigEntry, ...]]:
     if top.required("version") != "v1":
         raise ValueError("the mig-parted file: version must be v1")
     configs = top.fields("mig-configs")
+    if not all(isinstance(name, str) for name in configs.values):
+        raise ValueError("the mig-parted file: every config's name must be a string; put it in quotes")
     if not configs.values:
         raise ValueError("the mig-parted file: mig-configs must hold at least one config")
-    return {str(name): _entries(configs, name) for name in sorted(configs.values, key=str)}
+    return {name: _entries(configs, name) for name in sorted(configs.values)}
 
 
 def _entries(configs: Fields, name: Any) -> tuple[ConfigEntry, ...]:

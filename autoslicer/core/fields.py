@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from autoslicer.core import times
+from autoslicer.core.plain_text import plain
 
 _NAME = re.compile(r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?)?")
 """DNS subdomains, and the empty namespace"""
@@ -48,7 +49,7 @@ class Fields:
 
     def at(self, key: str) -> str:
         """The path of a field of this object."""
-        return f"{self.path}.{key}" if self.path else key
+        return plain(f"{self.path}.{key}" if self.path else key)
 
     def wrong(self, key: str, expected: str) -> ValueError:
         """The error for a field that is not what it has to be."""
@@ -65,14 +66,18 @@ class Fields:
         """The field is there and not null."""
         return self.values.get(key) is not None
 
-    def text(self, key: str, default: str = "") -> str:
-        """A string."""
+    def raw(self, key: str, default: str = "") -> str:
+        """A string as it is, such as the content of a file."""
         value = self.values.get(key)
         if value is None:
             return default
         if not isinstance(value, str):
             raise self.wrong(key, "a string")
         return value
+
+    def text(self, key: str, default: str = "") -> str:
+        """A string that may be shown; see `plain`."""
+        return plain(self.raw(key, default))
 
     def required(self, key: str) -> str:
         """A string that is not empty."""
@@ -157,7 +162,7 @@ class Fields:
         values = self._list(key)
         if not all(isinstance(value, str) for value in values):
             raise ValueError(f"{self.what}: {self.at(key)} must be a list of strings")
-        return tuple(str(value) for value in values)
+        return tuple(plain(str(value)) for value in values)
 
     def integers(self, key: str) -> tuple[int, ...]:
         """The whole numbers of a list, in order; none where it is absent."""
@@ -170,7 +175,7 @@ class Fields:
     def pairs(self, key: str) -> dict[str, str]:
         """A map from strings to strings, sorted by key; empty where it is absent."""
         inner = self.fields(key)
-        return {name: inner.text(name) for name in inner.names()}
+        return {plain(name): inner.text(name) for name in inner.names()}
 
     def labels(self, key: str) -> dict[str, str]:
         """A map of labels, sorted by key; no value is longer than Kubernetes allows."""

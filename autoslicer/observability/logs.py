@@ -8,6 +8,8 @@ from typing import Literal
 
 import structlog
 
+from autoslicer.core.plain_text import plain
+
 Format = Literal["text", "json"]
 
 
@@ -19,16 +21,16 @@ def configure(form: Format) -> None:
         structlog.processors.TimeStamper(fmt="iso"),
         structlog.processors.format_exc_info,
     ]
-    renderer: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer()
+    rendering: list[structlog.typing.Processor] = (
+        [structlog.processors.JSONRenderer()]
         if form == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        else [_shown, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
@@ -40,3 +42,11 @@ def configure(form: Format) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+
+
+def _shown(logger: object, name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """What comes from the cluster, such as an error's text, steers no terminal; tracebacks keep lines."""
+    return {
+        key: plain(value) if isinstance(value, str) and key != "exception" else value
+        for key, value in event.items()
+    }

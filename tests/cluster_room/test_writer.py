@@ -13,9 +13,10 @@ import yaml
 from autoslicer.cluster import paths
 from autoslicer.cluster.cache import Cache
 from autoslicer.cluster.client import Client, Object, RefusedError
+from autoslicer.cluster.config_file import CONFIG_MAP_LIMIT, PublishError
 from autoslicer.cluster.connection import connect
 from autoslicer.cluster.events import Recorder
-from autoslicer.cluster.writer import CONFIG_MAP_LIMIT, PublishError, UntouchableError, Writer
+from autoslicer.cluster.writer import UntouchableError, Writer
 from autoslicer.core import configs, marks, names, reading
 from autoslicer.core.actions import (
     Action,

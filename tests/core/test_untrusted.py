@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import math
+from collections.abc import Iterator
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -40,6 +41,10 @@ WRONG: list[Any] = [
     {"": ""},
     {3: []},
     [{"name": 3}],
+    "\x1b[2J\r\nmig-configs: {}",
+    "\u202egnp.exe\u2028",
+    {"\x1b]0;x\x07": "\x9b1m", "a\nb": "1"},
+    {"nvidia.com/mig-\x1b[31m1g.10gb": "1", "nvidia.com/mig-\n": 1},
 ]
 
 
@@ -73,10 +78,37 @@ def mutated(changes: list[tuple[tuple[Any, ...], Any]]) -> dict[str, Any]:
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(st.sampled_from(PLACES), st.sampled_from(WRONG)), min_size=1, max_size=4))
 def test_a_broken_dump_never_raises(changes: list[tuple[tuple[Any, ...], Any]]) -> None:
-    """Whatever stands where a right value stood, there is a snapshot and a plan that can be printed."""
+    """Whatever stands where a right value stood, there is a snapshot and a plan that can be shown."""
     found = read(mutated(changes))
     made = plan(found, found.policies or POLICIES, NOON, effort=1)
+    shown = [document(made), *(verdict.message for verdict in made.unserved), *found.skipped]
+    assert all(text.isprintable() for text in strings(shown))
     json.dumps(document(made))
+
+
+def strings(value: Any) -> Iterator[str]:
+    """Every string in a document, keys too."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from (key, *strings(inner))
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from strings(inner)
+
+
+def test_what_steers_a_terminal_is_replaced() -> None:
+    """Escape sequences and line breaks of an annotation are not in what is said of its node; text is."""
+    for written, said in (("evil\x1b[2J\nname", "evil\ufffd[2J\ufffdname"), ("Größe 3", "Größe 3")):
+        one = (
+            node("gpu-a")
+            .gpus(2)
+            .config("all-7g.80gb")
+            .annotations({"autoslicer.dev/applied-config": written})
+        )
+        made = plan(read(dump(one)), POLICIES, NOON, effort=1)
+        assert said in " ".join(verdict.message for verdict in made.refusals)
 
 
 SCALARS = st.none() | st.booleans() | st.floats() | st.text()

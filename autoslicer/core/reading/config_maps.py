@@ -19,7 +19,8 @@ def config_map(obj: object) -> ConfigMapRow:
         ValueError: a field has a type that no API server would accept.
     """
     top = root(obj, "ConfigMap")
-    metadata, data = top.fields("metadata"), top.pairs("data")
+    metadata, inner = top.fields("metadata"), top.fields("data")
+    data = {key: inner.raw(key) for key in inner.names()}
     return ConfigMapRow(
         namespace=metadata.text("namespace") or "default",
         name=metadata.required("name"),

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from autoslicer.core import names, quantity
 from autoslicer.core.fields import Fields, root
+from autoslicer.core.plain_text import plain
 from autoslicer.core.rows import NodeRow, Resources, Taint
 
 _READ_ANNOTATIONS = (f"{names.GROUP}/", *names.FOREIGN_PREFIXES, *names.DO_NOT_DISRUPT)
+LONGEST_ANNOTATION = 256
+"""characters; whatever is longer is nothing that we or other owners of nodes write"""
 
 
 def node(obj: object) -> NodeRow:
@@ -23,7 +26,7 @@ def node(obj: object) -> NodeRow:
         resource_version=metadata.text("resourceVersion"),
         labels=metadata.labels("labels"),
         annotations={
-            key: value
+            key: value[:LONGEST_ANNOTATION]
             for key, value in metadata.pairs("annotations").items()
             if key.startswith(_READ_ANNOTATIONS)
         },
@@ -55,7 +58,7 @@ def amounts(resources: Fields) -> Resources:
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             raise resources.wrong(resource, "a quantity")
         try:
-            found[resource] = quantity.parse(resource, value)
+            found[plain(resource)] = quantity.parse(resource, value)
         except ValueError as error:
-            raise ValueError(f"{resources.what}: {resources.path}.{error}") from None
+            raise ValueError(plain(f"{resources.what}: {resources.path}.{error}")) from None
     return found
