@@ -56,6 +56,11 @@ bench: uv debian sync ## Measure our own share of the time to a slice on the rea
 	@"$(UV)" run --no-sync python -m tests.cluster.tools
 	@"$(UV)" run --no-sync python -m benchmarks.own_share $(ARGS)
 
+.PHONY: bench-calm
+bench-calm: uv debian sync ## A minute of rest and two of storm on the real control plane: what is written, what waits, what grows
+	@"$(UV)" run --no-sync python -m tests.cluster.tools
+	@"$(UV)" run --no-sync python -m benchmarks.calm $(ARGS)
+
 .PHONY: bench-planner
 bench-planner: sync ## Compare our plans with first-fit, best-fit and nos on generated clusters (minutes)
 	@"$(UV)" run --no-sync python -m benchmarks.planner $(ARGS)
