@@ -33,7 +33,7 @@ SWING_SECONDS = 2.0
 CREATORS = 8
 DEMANDS = ({"1g.10gb": 1}, {"3g.40gb": 1})
 """what the second namespace wants in turn, two pods of it"""
-PATIENCE = 120.0
+PATIENCE = 300.0
 """seconds in which the third namespace's pods must be served"""
 
 
