@@ -42,7 +42,7 @@ def change(obj: object) -> ReconfigurationRow:
         recovery=recovery(spec.fields("recovery")),
         approved=spec.flag("approved"),
         kind=annotations.get(names.KIND, ""),
-        approved_by=_printable(annotations.get(names.APPROVED_BY, "")),
+        approved_by=annotations.get(names.APPROVED_BY, "")[:_LONGEST_NAME],
         status=_status(top.fields("status")),
         cause=_cause(spec),
     )
@@ -87,11 +87,6 @@ def _cause(spec: Fields) -> Cause:
     if cause not in list(Cause):
         raise ValueError(f"{spec.what}: {spec.at('cause')} {cause[:32]!r} is no cause of a change")
     return Cause(cause)
-
-
-def _printable(name: str) -> str:
-    """A user's name as it may stand in a message."""
-    return "".join(letter for letter in name[:_LONGEST_NAME] if letter.isprintable())
 
 
 def _attempts(fields: Fields, key: str, default: int) -> int:
