@@ -6,12 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from autoslicer.core import (
-    breaker,
     canary,
+    clearing,
     fairness,
-    fitting,
     idle,
-    marks,
     names,
     planner,
     quarantine,
@@ -19,20 +17,16 @@ from autoslicer.core import (
     repairs,
     validation,
 )
-from autoslicer.core.actions import Action, CreateChange, DeleteChange, RemoveTaint, Report
+from autoslicer.core.actions import Action, CreateChange, Report
 from autoslicer.core.fleet import DEFAULT_LIMITS, FleetLimits
 from autoslicer.core.gates import Gates, rest
-from autoslicer.core.phases import Phase, live, number, phase, started
+from autoslicer.core.phases import Phase, number, phase
 from autoslicer.core.plan import Plan, Reshape, Verdict
 from autoslicer.core.policy import Mode, Policy
 from autoslicer.core.recommendations import Judged
 from autoslicer.core.rows import ReconfigurationRow
 from autoslicer.core.snapshot import Snapshot
 from autoslicer.core.standing import Stops, governed_nodes, standings
-from autoslicer.core.transition import tainted
-
-KEPT_CHANGES = 5
-"""ended changes that stay as the record of a node"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +91,9 @@ def decide(
     drifted = repairs.drifted(outcome.sites)
     # 3. what earlier lives of the controller left behind, and what users are told
     actions: tuple[Action, ...] = (
-        *_sweep(snapshot),
+        *clearing.stray_taints(snapshot),
         *created,
-        *_forget(snapshot, limits),
+        *clearing.old_changes(snapshot, limits),
         *_told(snapshot, plan, withheld),
         *mended.actions,
         *returned.actions,
@@ -187,27 +181,6 @@ def _change(
         cause=reshape.cause,
         kind=canary.kind(snapshot, snapshot.nodes[reshape.node]),
     )
-
-
-def _sweep(snapshot: Snapshot) -> Iterator[RemoveTaint]:
-    """Our taints and marks that are of no live change: nobody else would ever take them away."""
-    for name, node in sorted(snapshot.nodes.items()):
-        change, ours = fitting.live_change(snapshot, name), marks.ours(node)
-        orphan = ours is not None and not (change and started(change))
-        stray = any(taint.key == names.TAINT for taint in node.taints)
-        if orphan or (stray and not (change and tainted(node, change))):
-            yield RemoveTaint(name, node.resource_version, ours if orphan else None)
-
-
-def _forget(snapshot: Snapshot, limits: FleetLimits) -> Iterator[DeleteChange]:
-    """Ended changes beyond the newest few of their node, but for those that gates remember something by."""
-    proof = {change.name for change in canary.proof(snapshot).values()}
-    failed = {change.name for change in breaker.failures(snapshot, limits)}
-    for _, changes in sorted(snapshot.history.items()):
-        ended = [change for change in changes if not live(change)]
-        for change in ended[:-KEPT_CHANGES]:
-            if change.name not in proof | failed:
-                yield DeleteChange(change.name, change.uid)
 
 
 def _held_pods(snapshot: Snapshot, holds: Mapping[str, Verdict]) -> Iterator[Verdict]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from autoslicer.core import breaker
 from autoslicer.core.actions import DeleteChange, PolicyStatus
-from autoslicer.core.cycle import KEPT_CHANGES, decide
+from autoslicer.core.clearing import KEPT_CHANGES
+from autoslicer.core.cycle import decide
 from autoslicer.core.fleet import FleetLimits
 from autoslicer.core.planner import Prepared
 from autoslicer.core.reasons import Reason

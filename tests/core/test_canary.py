@@ -6,7 +6,7 @@ import pytest
 
 from autoslicer.core import canary
 from autoslicer.core.actions import CreateChange, DeleteChange
-from autoslicer.core.cycle import KEPT_CHANGES
+from autoslicer.core.clearing import KEPT_CHANGES
 from autoslicer.core.reasons import Reason
 from tests.build import A100, H100, NOON, Builder, mig_manager, mignode, node, policy
 from tests.core.scenes import snapshot
