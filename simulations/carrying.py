@@ -12,6 +12,7 @@ from autoslicer.core.actions import (
     CreateChange,
     DeleteChange,
     DeletePod,
+    Evict,
     NoteOnNode,
     PolicyStatus,
     Publish,
@@ -60,6 +61,8 @@ def carry_out(world: World, action: Action) -> None:
             _policy_status(world, action)
         case Report():
             world.report(action)
+        case Evict():
+            _evict(world, action)
         case WakeAt():
             pass
 
@@ -120,6 +123,16 @@ def _touch(world: World, action: TouchPod) -> None:
     if pod is None:
         raise Conflict(f"pod {action.namespace}/{action.name} is gone")
     world.write(replace(pod, published=action.value))
+
+
+def _evict(world: World, action: Evict) -> None:
+    """The pod goes at once, and its controller makes another."""
+    pod = world.pods.get(f"{action.namespace}/{action.name}")
+    if pod is None or pod.uid != action.uid:
+        raise Conflict(f"pod {action.namespace}/{action.name} is gone")
+    world.delete(pod)
+    unbound = replace(pod, phase="Pending", node="", tried=False, bound_at=None)
+    world.write(replace(unbound, uid=f"{pod.uid}-again", created=world.stamp()))
 
 
 def _set_config(world: World, action: SetConfig) -> None:

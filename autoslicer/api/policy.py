@@ -30,7 +30,7 @@ from autoslicer.api.values import (
     Word,
     keyed_by,
 )
-from autoslicer.core.policy import Mode, Weight
+from autoslicer.core.policy import Eviction, Mode, Weight
 from autoslicer.core.reading.policies import MOST_HEADROOM
 from autoslicer.core.recovery import MOST_ATTEMPTS
 from solver.solution import Status
@@ -189,6 +189,14 @@ class Budget(Model):
 class Disruption(Model):
     """How much may be disturbed, and for what gain."""
 
+    eviction: Annotated[Eviction, Word] = Field(
+        Eviction.NEVER,
+        description="WhenServed: running pods of lower priority may be evicted where the same plan has a "
+        "place for their replacements; disruption budgets are respected. Never: no pod is.",
+    )
+    drain_timeout_seconds: Seconds = Field(
+        600, description="How long evicted pods may take to leave before the change is given up."
+    )
     budgets: Annotated[list[Budget], Field(min_length=1, max_length=16, json_schema_extra=ATOMIC)] = Field(
         [Budget(nodes="10%")], description="Limits; of those that count now the strictest decides."
     )

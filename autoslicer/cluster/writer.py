@@ -18,6 +18,7 @@ from autoslicer.core.actions import (
     CreateChange,
     DeleteChange,
     DeletePod,
+    Evict,
     Nominate,
     NoteOnNode,
     PolicyStatus,
@@ -33,6 +34,8 @@ from autoslicer.core.actions import (
 from autoslicer.core.rows import ConfigEntry
 
 _ATTEMPTS = 5
+KEPT_SECONDS = 5.0
+"""until a pod that a disruption budget keeps is tried again, or longer where the API server says so"""
 
 
 class UntouchableError(Exception):
@@ -53,6 +56,7 @@ class Writer:
 
     def __init__(self, client: Client, cache: Cache, recorder: Recorder) -> None:
         self._client, self._cache, self._recorder = client, cache, recorder
+        self._kept: dict[str, float] = {}
         self._batches: dict[str, tuple[asyncio.Lock, _Batch]] = {}
 
     async def carry_out(self, actions: Sequence[Action], now: float) -> None:
@@ -94,6 +98,8 @@ class Writer:
                 await self._publish(action)
             case TouchPod():
                 await self._touch(action)
+            case Evict():
+                await self._evict(action, now)
             case Nominate():
                 await self._nominate(action)
             case Report():
@@ -112,6 +118,24 @@ class Writer:
             if error.status != 403:
                 raise
             raise UntouchableError(str(error)) from None
+
+    async def _evict(self, action: Evict, now: float) -> None:
+        """Ask once; a pod that a disruption budget keeps is left alone for as long as the API server says."""
+        self._kept = {uid: until for uid, until in self._kept.items() if until > now}
+        if action.uid in self._kept:
+            return
+        body = {
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": {"namespace": action.namespace, "name": action.name},
+            "deleteOptions": {"preconditions": {"uid": action.uid}},
+        }
+        try:
+            await self._client.create(f"{paths.pod(action.namespace, action.name)}/eviction", body)
+        except RefusedError as error:
+            if error.status != 429:
+                raise
+            self._kept[action.uid] = now + max(error.retry_after, KEPT_SECONDS)
 
     async def _nominate(self, action: Nominate) -> None:
         hint = "/status/nominatedNodeName"

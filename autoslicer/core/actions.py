@@ -103,6 +103,18 @@ class SetConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class Evict:
+    """Ask for the pod's eviction, with its own grace period; where a disruption budget keeps it, it stays.
+
+    Precondition: its uid.
+    """
+
+    namespace: str
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
 class Nominate:
     """Hint to kube-scheduler that the pod belongs on the node; an empty `node` takes the hint back.
 
@@ -204,6 +216,7 @@ Action = (
     | Publish
     | TouchPod
     | SetConfig
+    | Evict
     | Nominate
     | RestoreClients
     | DeletePod

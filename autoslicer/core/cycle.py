@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from autoslicer.core import (
     canary,
     clearing,
+    draining,
     fairness,
     idle,
     names,
@@ -149,7 +150,9 @@ def _create(
         policy = policies[reshape.policy]
         auto = policy.mode is Mode.AUTO
         change = _change(snapshot, reshape, policy, digest, now, approved=auto)
-        if (held := (gates.pass_through if auto else gates.closed)(change)) is None:
+        known = (*snapshot.changes.values(), *(action.change for action in created))
+        held = draining.held(reshape, known) or (gates.pass_through if auto else gates.closed)(change)
+        if held is None:
             created.append(CreateChange(change))
         else:
             blocked += [Verdict(pod, held.reason, held.message) for pod in reshape.serves]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from autoslicer.core import (
+    evictable,
     evidence,
     fitting,
     gpu_operator,
@@ -90,7 +91,8 @@ def _changeable(
     )
     if (untrue := _uncovered(snapshot, node, judged, ignore_change)) is not None:
         return Assessment(untrue)
-    if any(gpu.changeable for gpu in judged):
+    judged = evictable.with_tenants(snapshot, node, policy, judged, now)
+    if any(gpu.changeable or gpu.tenants for gpu in judged):
         return Assessment(None, judged, mode_change)
     if all(gpu.layout is None for gpu in gpus) and not policy.allow_mode_change:
         message = f"MIG mode is off, and policy {policy.name} does not allow to change it"

@@ -55,6 +55,11 @@ DRIFT = f"{GROUP}/drift"
 """node annotation: since when (RFC 3339) the stories of the node's layout have differed"""
 IGNORE = f"{GROUP}/ignore"
 """annotation of a pod or node that opts out with the value "true" """
+UNDISTURBED = {
+    "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
+    "karpenter.sh/do-not-disrupt": "true",
+}
+"""annotations of pods that must not be evicted for the cluster's sake, and the values that say so"""
 PUBLISHED = f"{GROUP}/published"
 """annotation of a mig-manager pod: `<config name>@<RFC 3339 time>` of the touch that made the kubelet project
 the ConfigMap"""

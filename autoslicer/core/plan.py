@@ -29,7 +29,8 @@ class Verdict:
 class Reshape:
     """One node's change: from the label's value to the config `target`, for the pods in `serves` (sorted).
 
-    One that serves none has another cause than Demand.
+    One that serves none has another cause than Demand. The replacements of some of the pods that it evicts
+    are served by the changes of the nodes in `after`.
     """
 
     node: str
@@ -40,6 +41,7 @@ class Reshape:
     serves: tuple[str, ...]
     evictions: tuple[str, ...] = ()
     cause: Cause = Cause.DEMAND
+    after: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,13 @@ class Mode(StrEnum):
     AUTO = "Auto"
 
 
+class Eviction(StrEnum):
+    """Whether running pods may be evicted for pods that wait."""
+
+    NEVER = "Never"
+    WHEN_SERVED = "WhenServed"
+
+
 class Weight(StrEnum):
     """What a pod that is served counts for among pods of its rank."""
 
@@ -85,6 +92,9 @@ class Policy:
         canary: of nodes of one kind (see `canary.kind`) the first change must be Done before others start.
         budgets: limits on the nodes that are in a change at once; empty means no limit.
         cooldown_seconds: a node rests so long after Done.
+        eviction: WhenServed: pods of lower priority may be evicted where the same plan serves their
+            replacements.
+        drain_timeout_seconds: pods that are evicted may take so long to leave.
         min_benefit: pods served per reshaped node, at least.
         recovery: what may be done for a change that does not come to its end by itself.
         repair_drift: a layout that is not as its label asks may be made anew, and stale pods be restarted.
@@ -111,6 +121,8 @@ class Policy:
     canary: bool = True
     budgets: tuple[Budget, ...] = (Budget("10%"),)
     cooldown_seconds: float = 600
+    eviction: Eviction = Eviction.NEVER
+    drain_timeout_seconds: float = 600
     min_benefit: int = 1
     recovery: Recovery = field(default_factory=Recovery)
     repair_drift: bool = True

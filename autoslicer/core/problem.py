@@ -19,7 +19,7 @@ from autoslicer.core.policy import Objective, Policy, Weight
 from autoslicer.core.rows import PodRow
 from autoslicer.core.sites import Sites, sites
 from autoslicer.core.snapshot import Snapshot
-from solver.problem import Counts, Headroom, Pod, Problem, counts
+from solver.problem import Counts, Headroom, Node, Pod, Problem, Tenant, counts
 from solver.profile_name import parse
 
 
@@ -111,16 +111,18 @@ def pose(
     fresh: tuple[Pod, ...] | None = None
     if before is not None and steady:
         nodes, wanted = before.problem.nodes, before.problem.headroom
+        tenants = before.problem.tenants if not places.moved else _tenants(snapshot, nodes, places)
     else:
         nodes = tuple(site.node for site in found.by_name.values() if site.node is not None)
         wanted = _headroom(policies, found)
+        tenants = _tenants(snapshot, nodes, places)
     if before is None or again is None or places.moved:
-        problem = Problem(nodes, tuple(made(sorted(pods))), wanted)
+        problem = Problem(nodes, tuple(made(sorted(pods))), wanted, tenants)
     elif steady and not again & before.pods.keys():
         fresh = tuple(made(again))
         problem = before.problem.including(fresh) if fresh else before.problem
     else:
-        problem = Problem(nodes, replaced(before.problem.pods, again, made(again), _name), wanted)
+        problem = Problem(nodes, replaced(before.problem.pods, again, made(again), _name), wanted, tenants)
     starving = _starving(before, pods, again, aims, now)
     wakes = (at for at in (windows.wake, starving) if at is not None and at < math.inf)
     told = frozenset(again) if again is not None and steady else None
@@ -137,6 +139,16 @@ def _headroom(policies: Mapping[str, Policy], found: Sites) -> tuple[Headroom, .
         if policies[policy].headroom and (names := _governed(found, policy))
         for profile, count in policies[policy].headroom
     )
+
+
+def _tenants(snapshot: Snapshot, nodes: Iterable[Node], places: Places) -> tuple[Tenant, ...]:
+    """The pods that may be evicted, each with the nodes where its replacement may run."""
+    keys = frozenset[str]().union(*(gpu.tenants for node in nodes for gpu in node.gpus if gpu.tenants))
+    found: list[Tenant] = []
+    for row in (snapshot.pods[key] for key in sorted(keys)):
+        slices, resources = _asked(tuple(row.requests.items()))
+        found.append(Tenant(row.key, row.priority, slices, resources, places.of(row, None)))
+    return tuple(found)
 
 
 def _governed(found: Sites, policy: str) -> frozenset[str]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from autoslicer.core import (
+    draining,
     evidence,
     finishing,
     marks,
@@ -117,7 +118,7 @@ def _validated(
     if (undone := _undone(change, node, seen, now, timing)) is not None:
         return undone
     if tainted(node, change):
-        allowed = DRAIN_SECONDS + timing.idle_confirm
+        allowed = DRAIN_SECONDS + timing.idle_confirm + draining.allowance(change, seen.snapshot)
         return enter(change, Phase.TAINTED, now, allowed, f"{names.TAINT} keeps pods away"), ()
     taint = AddTaint(node.name, node.resource_version, taint_value(change), marks.to_set(node))
     ahead = publishing.outstanding(change, asked(change), seen.snapshot, now, touchable=seen.touchable)
@@ -131,6 +132,8 @@ def _tainted_step(
         return undone
     if awaited := trying_again.awaited(change, node, now, timing):
         return change.status, (*awaited, WakeAt(deadline(change)))
+    if evictions := draining.evictions(change, seen.snapshot):
+        return change.status, (*evictions, WakeAt(now + draining.RETRY_SECONDS), WakeAt(deadline(change)))
     if not seen.confirmed(timing):
         again = min((*seen.sightings, now)) + timing.idle_confirm
         return change.status, (WakeAt(again), WakeAt(deadline(change)))

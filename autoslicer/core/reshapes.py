@@ -17,7 +17,7 @@ from autoslicer.core.sites import Site
 from autoslicer.core.snapshot import Snapshot
 from solver.known import Known, Occupied
 from solver.problem import Pod
-from solver.solution import By
+from solver.solution import By, Eviction
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,8 @@ class Made:
 def reshapes(snapshot: Snapshot, posed: Posed, known: Known, before: Mapping[str, Made]) -> dict[str, Made]:
     """The reshapes of a solution by node, in the order in which they are to be carried out.
 
-    Those that serve more pods of the most important rank come first, then of the next; then those that change
+    Those that evict nobody come first, for they may make the places to which the others' pods go. Of them
+    those that serve more pods of the most important rank come first, then of the next; then those that change
     fewer GPUs; then by name.
 
     Args:
@@ -45,7 +46,7 @@ def reshapes(snapshot: Snapshot, posed: Posed, known: Known, before: Mapping[str
         before: what this function returned; what was made from the same is taken from there.
     """
     found = [
-        _made(snapshot, posed, known.pods, name, occupied, before.get(name))
+        _made(snapshot, posed, known.pods, name, occupied, known.solution.evictions, before.get(name))
         for name, occupied in known.nodes.items()
         if occupied.changes
     ]
@@ -58,6 +59,7 @@ def _made(
     pods: Mapping[str, Pod],
     name: str,
     occupied: Occupied,
+    evictions: tuple[Eviction, ...],
     before: Made | None,
 ) -> Made:
     site = posed.sites.by_name[name]
@@ -76,7 +78,19 @@ def _made(
     target = target_name(held, source, entries)
     # what serves nobody can only be for slices that are to stay free
     cause = Cause.DEMAND if serves else Cause.HEADROOM
-    reshape = Reshape(name, site.policy.name, source, target, gpus, tuple(serves), cause=cause)
+    leaving = [row for row in evictions if row.node == name]
+    after = {row.to for row in leaving if row.to != name and row.by is By.RESHAPE}
+    reshape = Reshape(
+        name,
+        site.policy.name,
+        source,
+        target,
+        gpus,
+        tuple(serves),
+        tuple(row.pod for row in leaving),
+        cause,
+        tuple(sorted(after)),
+    )
     return Made(site, occupied, held, reshape, entries, _precedence(pods, reshape))
 
 
@@ -93,4 +107,9 @@ def _precedence(pods: Mapping[str, Pod], reshape: Reshape) -> tuple[object, ...]
     """What sorts it among all others; a rank of which it serves nobody counts as none of it."""
     served = Counter(pods[key].rank for key in reshape.serves)
     ranks = ((-rank.priority, -rank.starved, -count) for rank, count in sorted(served.items(), reverse=True))
-    return (*ranks, (math.inf, 0, 0)), sum(gpu.changed for gpu in reshape.gpus), reshape.node
+    return (
+        bool(reshape.evictions),
+        (*ranks, (math.inf, 0, 0)),
+        sum(gpu.changed for gpu in reshape.gpus),
+        reshape.node,
+    )

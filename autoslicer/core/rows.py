@@ -109,6 +109,8 @@ class PodRow:
         config_map: for a mig-manager pod, the ConfigMap that it mounts for mig-parted, or empty.
         image: of a mig-manager pod; empty for every other.
         daemon: a DaemonSet controls it.
+        controller: the kind of the object that controls it, or empty.
+        undisturbed: it is marked not to be evicted for the sake of the cluster.
         repels: the required anti-affinity that it holds against other pods.
         key: `namespace/name`.
     """
@@ -140,6 +142,8 @@ class PodRow:
     published: str = ""
     ready: bool = False
     daemon: bool = False
+    controller: str = ""
+    undisturbed: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
     repels: tuple[Repulsion, ...] = ()
     key: str = field(init=False, compare=False, repr=False)

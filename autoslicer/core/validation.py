@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from autoslicer.core import (
     attempts,
+    draining,
     drift,
     eligibility,
     evidence,
@@ -104,6 +105,9 @@ def verdict(change: ReconfigurationRow, snapshot: Snapshot, now: float) -> Verdi
         return Verdict(node.name, Reason.Superseded, message)
     if change.cause is Cause.DRIFT:
         return _repaired(change, snapshot, node, policy, now)
+    if (kept := draining.verdict(change, snapshot)) is not None:
+        return kept
+    snapshot = draining.emptied(change, snapshot)
     assessment = eligibility.assess(snapshot, node, policy, now, ignore_change=change.name)
     if assessment.refusal is not None:
         return assessment.refusal

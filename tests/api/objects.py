@@ -43,6 +43,8 @@ POLICY: dict[str, Any] = {
                 {"nodes": "3"},
             ],
             "canary": False,
+            "eviction": "WhenServed",
+            "drainTimeoutSeconds": 60,
             "cooldownSeconds": 0,
             "minBenefit": 2,
         },

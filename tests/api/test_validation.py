@@ -32,7 +32,14 @@ DEFAULTS = {
     },
     "trigger": {"pendingSeconds": 30, "batchIdleSeconds": 10, "batchMaxSeconds": 60},
     "objective": {"weight": "Requests", "starvationSeconds": 3600},
-    "disruption": {"budgets": [{"nodes": "10%"}], "canary": True, "cooldownSeconds": 600, "minBenefit": 1},
+    "disruption": {
+        "eviction": "Never",
+        "drainTimeoutSeconds": 600,
+        "budgets": [{"nodes": "10%"}],
+        "canary": True,
+        "cooldownSeconds": 600,
+        "minBenefit": 1,
+    },
     "headroom": [],
     "idle": {"afterSeconds": 0, "config": ""},
     "recovery": {
@@ -165,10 +172,10 @@ def test_a_sentence_names_the_object_and_the_field(constraint: Constraint) -> No
         ),
         (("sispend",), True, "sispend is no field; did you mean suspend?"),
         (
-            ("disruption", "eviction"),
-            "Never",
-            "disruption.eviction is no field; the fields here are budgets, canary, cooldownSeconds, "
-            "minBenefit",
+            ("disruption", "podLimit"),
+            3,
+            "disruption.podLimit is no field; the fields here are eviction, drainTimeoutSeconds, budgets, "
+            "canary, cooldownSeconds, minBenefit",
         ),
         (
             ("trigger", "pending_seconds"),

@@ -23,6 +23,7 @@ from autoslicer.core.actions import (
     AddTaint,
     CreateChange,
     DeleteChange,
+    Evict,
     Nominate,
     PolicyStatus,
     Publish,
@@ -42,6 +43,7 @@ from tests.cluster.fixture import OURS, Cluster
 from tests.cluster_room.waiting import until
 
 NODE = "/api/v1/nodes/gpu-a"
+USER = "system:serviceaccount:autoslicer-system:autoslicer"
 MAP = f"/api/v1/namespaces/gpu-operator/configmaps/{OURS}"
 TAINT = {"key": "autoslicer.dev/reshaping", "value": "1", "effect": "NoSchedule"}
 SEVEN = entries_of([GpuTarget(0, None, (("1g.10gb", 7),), True)])
@@ -536,3 +538,50 @@ async def test_a_pod_that_has_changed_is_not_nominated(
     assert refused.value.conflict
     if spoil != "gone":
         assert cluster.get_pod(key)["status"].get("nominatedNodeName", "") in ("", "gpu-z")
+
+
+def _running(cluster: Cluster, name: str) -> Object:
+    """A pod of that name with a label, running on a plain node."""
+    cluster.plain_node("plain")
+    key = cluster.pod(name, terminationGracePeriodSeconds=0)
+    cluster.api.patch(
+        f"/api/v1/namespaces/{cluster.namespace}/pods/{name}", {"metadata": {"labels": {"app": "kept"}}}
+    )
+    cluster.wait_running([key])
+    return cluster.get_pod(key)
+
+
+def _evict(pod: Object) -> Evict:
+    meta = pod["metadata"]
+    return Evict(meta["namespace"], meta["name"], meta["uid"])
+
+
+async def test_an_eviction_goes_by_the_uid(cluster: Cluster, writer: Writer, account: object) -> None:
+    """Another pod of the same name stays; the one that is meant goes."""
+    pod = _running(cluster, "tenant")
+    path = f"/api/v1/namespaces/{cluster.namespace}/pods/tenant"
+    with pytest.raises(RefusedError) as refused:
+        await _do(writer, replace(_evict(pod), uid="another"))
+    assert refused.value.conflict
+    assert "deletionTimestamp" not in cluster.api.get(path)["metadata"]
+    await _do(writer, _evict(pod))
+    await until(lambda: not cluster.exists(path))
+
+
+async def test_a_disruption_budget_is_respected(cluster: Cluster, writer: Writer, account: object) -> None:
+    """A pod that its budget keeps stays, is no failure, and is not asked for again at once."""
+    pod = _running(cluster, "tenant")
+    budget = {
+        "metadata": {"name": "kept"},
+        "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "kept"}}},
+    }
+    cluster.api.create(f"/apis/policy/v1/namespaces/{cluster.namespace}/poddisruptionbudgets", budget)
+    await _do(writer, _evict(pod))
+    again = len(cluster.writes_of(USER))
+    await _do(writer, _evict(pod))
+    path = f"/api/v1/namespaces/{cluster.namespace}/pods/tenant"
+    assert "deletionTimestamp" not in cluster.api.get(path)["metadata"]
+    assert len(cluster.writes_of(USER)) == again
+    cluster.api.delete(f"/apis/policy/v1/namespaces/{cluster.namespace}/poddisruptionbudgets/kept")
+    await writer.carry_out([_evict(pod)], NOON + 120)
+    await until(lambda: not cluster.exists(path))

@@ -21,6 +21,7 @@ TABLE_OF_WRITES = {
     ("patch", "nodes", ""),
     ("patch", "pods", ""),
     ("patch", "pods", "status"),
+    ("create", "pods", "eviction"),
     ("update", "configmaps", ""),
     ("create", "migreconfigurations", ""),
     ("patch", "migreconfigurations", "status"),

@@ -106,6 +106,7 @@ EVERYWHERE = {
     ("nodes", ""): READ | {"patch"},
     ("pods", ""): READ,
     ("pods/status", ""): {"patch"},
+    ("pods/eviction", ""): {"create"},
     ("resourceslices.resource.k8s.io", ""): {"list", "watch"},
     ("migautoscalingpolicies.autoslicer.dev", ""): READ,
     ("migautoscalingpolicies.autoslicer.dev/status", ""): {"patch"},

@@ -60,6 +60,10 @@ def pod(obj: object) -> PodRow:
         published=annotations.get(names.PUBLISHED, ""),
         ready=holds(status, "Ready"),
         daemon=any(o.text("kind") == "DaemonSet" for o in metadata.each("ownerReferences")),
+        controller=next(
+            (o.text("kind") for o in metadata.each("ownerReferences") if o.flag("controller")), ""
+        ),
+        undisturbed=any(annotations.get(key) == value for key, value in names.UNDISTURBED.items()),
         labels=labels,
         repels=tuple(_repulsions(metadata, spec)),
     )

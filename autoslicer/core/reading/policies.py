@@ -63,6 +63,8 @@ def policy(obj: object) -> Policy:
         canary=disruption.flag("canary", _DEFAULT.canary),
         budgets=_budgets(disruption),
         cooldown_seconds=disruption.duration("cooldownSeconds", _DEFAULT.cooldown_seconds),
+        eviction=_choice(disruption, "eviction", _DEFAULT.eviction),
+        drain_timeout_seconds=disruption.duration("drainTimeoutSeconds", _DEFAULT.drain_timeout_seconds),
         min_benefit=max(1, disruption.count("minBenefit", _DEFAULT.min_benefit)),
         recovery=recovery(spec.fields("recovery")),
         repair_drift=spec.fields("recovery").flag("repairDrift", _DEFAULT.repair_drift),

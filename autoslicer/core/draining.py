@@ -1,0 +1,150 @@
+"""The evictions of a change: which may start, what is asked for, and when the change must not go on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from autoslicer.core import evictable, evidence, fitting
+from autoslicer.core.actions import Evict
+from autoslicer.core.phases import live
+from autoslicer.core.plan import Reshape, Verdict
+from autoslicer.core.policy import Eviction
+from autoslicer.core.reasons import Reason
+from autoslicer.core.rows import MigGpuRow, MigNodeRow, PodRow, ReconfigurationRow
+from autoslicer.core.snapshot import Snapshot
+
+MOST, MOST_OF_NAMESPACE = 14, 7
+"""pods that are being evicted at once, by all changes together, and of one namespace: a GPU holds seven"""
+RETRY_SECONDS = 5.0
+"""between two looks at pods that a disruption budget keeps"""
+
+
+def held(reshape: Reshape, changes: Iterable[ReconfigurationRow]) -> Verdict | None:
+    """Why a reshape that evicts pods may not start yet; None where it may, or evicts none.
+
+    Args:
+        reshape: of the plan.
+        changes: all that there are, those too that this cycle has just made.
+    """
+    if not reshape.evictions:
+        return None
+    if reshape.after:
+        message = f"the pods that it evicts go to {reshape.after[0]}, which must change first"
+        return Verdict(reshape.node, Reason.DrainBlocked, message)
+    leaving = [key for change in changes if live(change) for key in change.evicts] + [*reshape.evictions]
+    spaces = Counter(key.partition("/")[0] for key in leaving)
+    mine = {key.partition("/")[0] for key in reshape.evictions}
+    if len(leaving) <= MOST and all(spaces[space] <= MOST_OF_NAMESPACE for space in mine):
+        return None
+    message = f"no more than {MOST} pods are evicted at once, and {MOST_OF_NAMESPACE} of one namespace"
+    return Verdict(reshape.node, Reason.DrainBlocked, message)
+
+
+def allowance(change: ReconfigurationRow, snapshot: Snapshot) -> float:
+    """How many seconds the pods may take to leave, on top of what an idle node is given."""
+    return snapshot.policies[change.policy].drain_timeout_seconds if change.evicts else 0.0
+
+
+def emptied(change: ReconfigurationRow, snapshot: Snapshot) -> Snapshot:
+    """The cluster as it will be once the pods that the change evicts have left its node."""
+    if not change.evicts:
+        return snapshot
+    gone = {pod.key for pod in _leavers(change, snapshot)}
+    mignodes = dict(snapshot.mignodes)
+    if (agent := mignodes.get(change.node)) is not None:
+        mignodes[change.node] = _left(agent, change)
+    pods = {key: pod for key, pod in snapshot.pods.items() if key not in gone}
+    return replace(snapshot, pods=pods, mignodes=mignodes)
+
+
+def verdict(change: ReconfigurationRow, snapshot: Snapshot) -> Verdict | None:
+    """Why the pods must not be evicted, or not all of them, as things are now; None where they may.
+
+    Those that have left, or are leaving, are no reason.
+    """
+    staying = _staying(change, snapshot)
+    if not staying:
+        return None
+    policy = snapshot.policies[change.policy]
+    if policy.eviction is Eviction.NEVER:
+        return Verdict(change.node, Reason.DrainBlocked, f"policy {policy.name} forbids evictions by now")
+    highest = max((pod.priority for pod in fitting.promised(snapshot, change)), default=-(2**31))
+    for pod in staying:
+        why = evictable.kept(snapshot, pod)
+        if not why and pod.priority >= highest:
+            why = "has no lower priority than the pods that would take its place"
+        if why:
+            return Verdict(change.node, Reason.DrainBlocked, f"pod {pod.key} {why}")
+    homeless = _homeless(change, snapshot)
+    if homeless is None:
+        return None
+    message = f"no place is left for the replacement of pod {homeless.key}"
+    return Verdict(change.node, Reason.DrainBlocked, message)
+
+
+def evictions(change: ReconfigurationRow, snapshot: Snapshot) -> tuple[Evict, ...]:
+    """The evictions that are still to be asked for, in order."""
+    return tuple(Evict(pod.namespace, pod.name, pod.uid) for pod in _staying(change, snapshot))
+
+
+def _leavers(change: ReconfigurationRow, snapshot: Snapshot) -> list[PodRow]:
+    """The pods to evict that are on the node; a younger one of the same name is another pod."""
+    found = (snapshot.pods.get(key) for key in sorted(change.evicts))
+    return [
+        pod for pod in found if pod is not None and pod.node == change.node and pod.created <= change.created
+    ]
+
+
+def _staying(change: ReconfigurationRow, snapshot: Snapshot) -> list[PodRow]:
+    """Of them those that run and have not been asked to go."""
+    return [pod for pod in _leavers(change, snapshot) if not (pod.finished or pod.terminating)]
+
+
+def _homeless(change: ReconfigurationRow, snapshot: Snapshot) -> PodRow | None:
+    """A pod whose replacement fits nowhere once all have gone; the largest ones choose first."""
+    after = emptied(change, snapshot)
+    rest = {change.node: _as_changed(change, after)}
+    staying = _staying(change, snapshot)
+    for pod in sorted(staying, key=lambda pod: (-sum(fitting.slices(pod.requests).values()), pod.key)):
+        for name in sorted(after.nodes, key=lambda name: (name != change.node, name)):
+            node = after.nodes[name]
+            if name not in rest:
+                rest[name] = Counter(fitting.left(after, node))
+            if fitting.fits(pod, node, rest[name], own_taint=name == change.node) is None and _has(
+                rest[name], fitting.slices(pod.requests)
+            ):
+                rest[name].subtract(pod.requests)
+                break
+        else:
+            return pod
+    return None
+
+
+def _as_changed(change: ReconfigurationRow, after: Snapshot) -> Counter[str]:
+    """What is left of the changed node once the pods that it serves are there."""
+    rest = Counter(fitting.left(after, after.nodes[change.node], ignore_change=change.name))
+    rest.subtract(dict(evidence.before(change.gpus)))
+    rest.update(dict(evidence.after(change.gpus)))
+    for pod in fitting.promised(after, change):
+        rest.subtract(pod.requests)
+    return rest
+
+
+def _has(rest: Mapping[str, int], slices: Mapping[str, int]) -> bool:
+    have = fitting.slices({resource: amount for resource, amount in rest.items() if amount > 0})
+    return all(have.get(profile, 0) >= count for profile, count in slices.items())
+
+
+def _left(agent: MigNodeRow, change: ReconfigurationRow) -> MigNodeRow:
+    """What the agent will see then: instances that only these pods hold are idle."""
+    return replace(agent, gpus=tuple(_without(gpu, frozenset(change.evicts)) for gpu in agent.gpus))
+
+
+def _without(gpu: MigGpuRow, pods: frozenset[str]) -> MigGpuRow:
+    instances = tuple(
+        replace(found, pods=(), processes=0) if found.pods and pods.issuperset(found.pods) else found
+        for found in gpu.instances
+    )
+    return replace(gpu, instances=instances)

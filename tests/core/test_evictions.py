@@ -1,0 +1,252 @@
+"""Pods are evicted for pods of higher priority, where they may be and their replacements have a place."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from autoslicer.core import configs, draining, names, reading
+from autoslicer.core.actions import AddTaint, CreateChange, Evict, RemoveTaint
+from autoslicer.core.cycle import Decision, decide
+from autoslicer.core.observation import Observation, Timing, sight
+from autoslicer.core.phases import Phase
+from autoslicer.core.plan import Reshape, document
+from autoslicer.core.planner import Prepared
+from autoslicer.core.progress import DRAIN_SECONDS, advance
+from autoslicer.core.reasons import Reason
+from autoslicer.core.rows import ReconfigurationRow
+from autoslicer.core.times import rfc3339
+from autoslicer.core.transition import Result
+from tests.build import NOON, Builder, Pod, change, config_map, mig_manager, mignode, node, pod, policy
+from tests.core.scenes import planned, served, snapshot, unserved
+from tests.core.stages import ending
+
+TENANTS = ("low/a", "low/b")
+LAYOUT = {"1g.10gb": 7}
+
+
+def tenant(key: str) -> Pod:
+    """A running pod of a Deployment with one small slice of node `full`."""
+    owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "r", "uid": "r", "controller": True}
+    made = pod(key).wants({"1g.10gb": 1}).set("metadata.ownerReferences", [owner])
+    return made.on("full", at=NOON - 300).created(NOON - 300)
+
+
+def scene(**more: Builder | None) -> dict[str, Builder]:
+    """Two pods hold one GPU, another node has free slices for them, and a large pod of priority 10 waits.
+
+    `more` takes the place of objects by their word, or takes them away.
+    """
+    found: dict[str, Builder | None] = {
+        "full": node("full").gpus(1).layout(LAYOUT, name="all-1g.10gb"),
+        "agent": mignode("full").gpu(LAYOUT, pods={"1g.10gb": [*TENANTS]}),
+        "spare": node("spare").gpus(1).layout(LAYOUT, name="all-1g.10gb"),
+        "a": tenant("low/a"),
+        "b": tenant("low/b"),
+        "busy": pod("low/c").wants({"1g.10gb": 1}).on("spare"),
+        "large": pod("high/large").wants({"7g.80gb": 1}).priority(10),
+        "policy": evicting(),
+        **more,
+    }
+    return {word: made for word, made in found.items() if made is not None}
+
+
+def evicting(eviction: str = "WhenServed") -> Builder:
+    """The usual policy with that word about evictions."""
+    return policy().set("spec.disruption.eviction", eviction)
+
+
+def _reshape(**more: Builder | None) -> Reshape | None:
+    [*found] = planned(*scene(**more).values()).reshapes
+    return found[0] if found else None
+
+
+def test_two_pods_make_room_for_one_above_them() -> None:
+    """The node is planned for, both tenants go, and the plan's document names them."""
+    made = planned(*scene().values())
+    [reshape] = made.reshapes
+    assert (reshape.node, reshape.serves, reshape.evictions) == ("full", ("high/large",), TENANTS)
+    assert document(made)["reshapes"][0]["evictions"] == [*TENANTS]
+    assert served(made) == {"high/large": "full"}
+    assert not made.refusals or all(refusal.name != "full" for refusal in made.refusals)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"policy": evicting("Never")},
+        {"agent": None},
+        {"spare": None, "busy": None},
+        {"large": pod("high/large").wants({"7g.80gb": 1})},
+        {"a": tenant("low/a").priority(10)},
+        {"a": tenant("low/a").set("metadata.ownerReferences", None)},
+        {"a": tenant("low/a").daemon()},
+        {"a": tenant("low/a").set("metadata.ownerReferences", [{"kind": "Node", "controller": True}])},
+        {"a": tenant("low/a").annotations({names.IGNORE: "true"})},
+        {"a": tenant("low/a").annotations({"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"})},
+        {"a": tenant("low/a").annotations({"karpenter.sh/do-not-disrupt": "true"})},
+        {"a": tenant("low/a").set("spec.schedulerName", "volcano")},
+        {"a": tenant("low/a").deleting()},
+        {"agent": mignode("full").gpu(LAYOUT, pods={"1g.10gb": [*TENANTS]}, processes=1)},
+    ],
+    ids=[
+        *("forbidden", "no agent", "no place for the replacements", "no higher priority", "one is as high"),
+        *("bare", "daemon set", "static", "opted out", "not safe to evict", "not to be disrupted"),
+        *("another scheduler", "leaving already", "a stranger's process"),
+    ],
+)
+def test_nobody_goes_where_one_of_them_must_stay(more: dict[str, Builder | None]) -> None:
+    """Where one tenant may not be evicted, or has no place elsewhere, the pod above them is not served."""
+    made = planned(*scene(**more).values())
+    assert made.reshapes == ()
+    assert "high/large" in unserved(made)
+
+
+def test_a_mark_with_another_value_keeps_nobody() -> None:
+    """`safe-to-evict: "true"` and `do-not-disrupt: "false"` are no reason to stay."""
+    marks = {"cluster-autoscaler.kubernetes.io/safe-to-evict": "true", "karpenter.sh/do-not-disrupt": "false"}
+    assert _reshape(a=tenant("low/a").annotations(marks)) is not None
+
+
+# what may start
+
+
+def _decided(**more: Builder | None) -> Decision:
+    known = config_map({name: configs.DEFAULTS[name] for name in ("all-disabled", "all-1g.10gb")})
+    objects = scene(known=known, manager=mig_manager("full"), **more)
+    found = snapshot(*objects.values())
+    return decide(found, found.policies, NOON, Prepared())[0]
+
+
+def _made(decision: Decision) -> list[ReconfigurationRow]:
+    return [action.change for action in decision.actions if isinstance(action, CreateChange)]
+
+
+def test_the_change_names_those_who_go() -> None:
+    """What a cycle makes of the plan says who is evicted."""
+    [made] = _made(_decided())
+    assert (made.node, made.serves, made.evicts) == ("full", ("high/large",), TENANTS)
+
+
+def _asking(node: str, *pods: str) -> ReconfigurationRow:
+    raw = change(node, [LAYOUT], [{"7g.80gb": 1}], phase="Tainted").set("spec.evicts", list(pods)).raw
+    return reading.change(raw)
+
+
+def test_few_pods_are_evicted_at_once() -> None:
+    """A reshape waits while too many pods of its namespace, or of all, are being evicted; else it starts."""
+    reshape = Reshape("full", "default", "x", "y", (), ("high/large",), TENANTS)
+    most, others = draining.MOST, draining.MOST_OF_NAMESPACE
+
+    def reason(*leaving: str) -> Reason | None:
+        found = draining.held(reshape, [_asking("elsewhere", *leaving)])
+        return None if found is None else found.reason
+
+    assert reason(*(f"low/{n}" for n in range(others - 2))) is None
+    assert reason(*(f"low/{n}" for n in range(others - 1))) is Reason.DrainBlocked
+    assert reason(*(f"team-{n}/x" for n in range(most - 2))) is None
+    assert reason(*(f"team-{n}/x" for n in range(most - 1))) is Reason.DrainBlocked
+    many = _asking("elsewhere", *(f"low/{n}" for n in range(most)))
+    assert draining.held(replace(reshape, evictions=()), [many]) is None
+
+
+def test_places_are_made_before_they_are_needed() -> None:
+    """A reshape whose evicted pods go to a node that changes too waits for that change."""
+    reshape = Reshape("full", "default", "x", "y", (), ("high/large",), TENANTS, after=("other",))
+    found = draining.held(reshape, [])
+    assert found is not None
+    assert (found.reason, "other" in found.message) == (Reason.DrainBlocked, True)
+
+
+# carrying it out
+
+
+def _carried(phase: Phase, now: float = NOON, **more: Builder | None) -> Result:
+    """What `advance` makes of the change of node `full` in that phase."""
+    made = change("full", [LAYOUT], [{"7g.80gb": 1}], phase=phase, serves=("high/large",))
+    made = made.set("spec.from", "all-1g.10gb").set("spec.evicts", [*TENANTS])
+    made = made.put("status", {"deadline": rfc3339(NOON + 60)})
+    known = config_map({name: configs.DEFAULTS[name] for name in ("all-disabled", "all-1g.10gb")})
+    full = node("full").gpus(1).layout(LAYOUT, name="all-1g.10gb")
+    tainted = full if phase is Phase.VALIDATED else full.taint(names.TAINT, value="1")
+    base: dict[str, Builder | None] = {"full": tainted, "known": known, "manager": mig_manager("full")}
+    objects = scene(**{**base, "change": made, **more})
+    found = snapshot(*objects.values())
+    row = reading.change(objects["change"].raw)
+    seen = Observation(found, fresh=True)
+    return advance(row, replace(seen, sightings=sight((), row, seen, now)), now, Timing())
+
+
+def _evicted(result: Result) -> list[str]:
+    return [f"{a.namespace}/{a.name}" for a in result[1] if isinstance(a, Evict)]
+
+
+def test_pods_are_asked_to_go_after_the_taint() -> None:
+    """Before the node is tainted nobody is evicted, afterwards each tenant is, by its uid."""
+    before = _carried(Phase.VALIDATED)
+    assert _evicted(before) == []
+    assert any(isinstance(action, AddTaint) for action in before[1])
+    after = _carried(Phase.TAINTED)
+    assert _evicted(after) == [*TENANTS]
+    assert [a.uid for a in after[1] if isinstance(a, Evict)] == ["pod-low/a", "pod-low/b"]
+    assert after[0].phase == Phase.TAINTED
+
+
+def test_those_who_are_leaving_are_waited_for() -> None:
+    """A pod within its grace period is not asked again and keeps the change from going on."""
+    assert _evicted(_carried(Phase.TAINTED, a=tenant("low/a").deleting())) == ["low/b"]
+    both = _carried(Phase.TAINTED, a=tenant("low/a").deleting(), b=tenant("low/b").deleting())
+    assert (_evicted(both), both[0].phase) == ([], Phase.TAINTED)
+    assert not _sighted(a=tenant("low/a").deleting(), b=None)
+
+
+def test_the_change_goes_on_once_they_are_gone() -> None:
+    """With the pods gone and the agent's word for it the GPU is idle; without that word it is not yet."""
+    gone: dict[str, Builder | None] = {"a": None, "b": None}
+    assert not _sighted(**gone)
+    assert _sighted(agent=mignode("full").gpu(LAYOUT).observed(NOON + 1), **gone)
+
+
+def _sighted(**more: Builder | None) -> bool:
+    made = change("full", [LAYOUT], [{"7g.80gb": 1}], phase="Tainted", serves=("high/large",))
+    full = node("full").gpus(1).layout(LAYOUT, name="all-1g.10gb").taint(names.TAINT, value="1")
+    found = snapshot(*scene(**{"full": full, "change": made, **more}).values())
+    return bool(sight((), reading.change(made.raw), Observation(found, fresh=True), NOON + 2))
+
+
+def test_the_drain_has_a_limit() -> None:
+    """Entering Tainted the pods get the policy's time; when the deadline is over the node goes back."""
+    full = node("full").gpus(1).layout(LAYOUT, name="all-1g.10gb").taint(names.TAINT, value="1")
+    rules = evicting().set("spec.disruption.drainTimeoutSeconds", 1000)
+    status, _ = _carried(Phase.VALIDATED, full=full, policy=rules)
+    assert status.phase == Phase.TAINTED
+    assert status.deadline == NOON + 1000 + DRAIN_SECONDS + Timing().idle_confirm
+    late = _carried(Phase.TAINTED, now=NOON + 60)
+    assert ending(late[0]) == (Phase.CANCELLED, "False", Reason.DrainBlocked)
+    assert any(isinstance(action, RemoveTaint) for action in late[1])
+    assert _evicted(late) == []
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"policy": evicting("Never")},
+        {"a": tenant("low/a").annotations({names.IGNORE: "true"})},
+        {"a": tenant("low/a").priority(10)},
+        {"spare": None, "busy": None},
+    ],
+    ids=["forbidden by now", "opted out by now", "as important by now", "the place is gone"],
+)
+def test_nobody_is_evicted_on_yesterdays_word(more: dict[str, Builder | None]) -> None:
+    """What no longer allows an eviction ends the change before anybody has to go."""
+    ended = _carried(Phase.TAINTED, **more)
+    assert ending(ended[0]) == (Phase.CANCELLED, "False", Reason.DrainBlocked)
+    assert _evicted(ended) == []
+
+
+def test_another_pod_on_the_node_ends_the_change() -> None:
+    """A GPU pod that the plan did not know of is nobody's to evict."""
+    ended = _carried(Phase.TAINTED, guest=tenant("low/new").on("full", at=NOON - 1))
+    assert ended[0].phase == Phase.CANCELLED
+    assert _evicted(ended) == []
