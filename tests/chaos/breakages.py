@@ -101,6 +101,20 @@ def fresh(scene: Scene, _: str) -> None:
     scene.cluster.played.knobs.touch_seconds = 0.2
 
 
+def recut(scene: Scene, node: str) -> None:
+    """The GPUs of an idle node are cut by another hand, and nobody tells the device plugin."""
+    whole = {"7g.80gb": 1}
+    gpus = scene.cluster.played.nodes[node].gpus
+    other = {"3g.40gb": 2} if gpus.layout()[0] == whole else whole
+    gpus.cut(other, other)
+
+
+def drift(scene: Scene, node: str) -> None:
+    """The same, and the device plugin looks again."""
+    recut(scene, node)
+    _delete_operand(scene, node, "device-plugin")
+
+
 def crash(scene: Scene, node: str) -> None:
     """mig-manager dies, and its container is started again."""
     scene.cluster.played.nodes[node].mig_manager.crash()
@@ -108,9 +122,7 @@ def crash(scene: Scene, node: str) -> None:
 
 def delete_manager(scene: Scene, node: str) -> None:
     """mig-manager's pod is deleted; under our taint it does not come back."""
-    for pod in scene.cluster.operands(node):
-        if pod["metadata"]["labels"]["app"] == operator.OPERANDS["mig-manager"]:
-            scene.cluster.api.delete(f"{OPERATORS_PODS}/{pod['metadata']['name']}", now=True)
+    _delete_operand(scene, node, "mig-manager")
 
 
 def silence(scene: Scene, _: str) -> None:
@@ -248,6 +260,12 @@ def mend_file(scene: Scene, _: str) -> None:
     """And takes it out."""
     text = scene.kept.pop("file")
     patiently(lambda: scene.cluster.api.patch(OUR_FILE, {"data": {"config.yaml": text}}))
+
+
+def _delete_operand(scene: Scene, node: str, operand: str) -> None:
+    for pod in scene.cluster.operands(node):
+        if pod["metadata"]["labels"]["app"] == operator.OPERANDS[operand]:
+            scene.cluster.api.delete(f"{OPERATORS_PODS}/{pod['metadata']['name']}", now=True)
 
 
 def _labels(scene: Scene, node: str, labels: dict[str, str]) -> None:

@@ -31,6 +31,7 @@ class Fault:
         lasts: seconds from the fault to its end, or `AT_THE_END`.
         together: it is injected once for all nodes, with the empty name.
         slices: what the demand of such a round asks for, where it is not the usual.
+        same: it asks for the layout that the node has when the round begins.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Fault:
     lasts: float = 0.0
     together: bool = False
     slices: tuple[tuple[str, int], ...] = ()
+    same: bool = False
 
 
 LABELLED, TAINTED, DRAINED = Phase.LABELLED, Phase.TAINTED, Phase.DRAINED
@@ -80,5 +82,7 @@ FAULTS = (
     Fault("our taint taken away before the label", TAINTED, it.untaint),
     Fault("our taint taken away after the label", LABELLED, it.untaint, delay=RUN),
     Fault("change object deleted in the run", LABELLED, it.delete_change, delay=RUN),
+    Fault("layout lost while idle, its name still there", BEFORE, it.drift, same=True),
+    Fault("device plugin tells an old story", BEFORE, it.recut),
     Fault("ConfigMap broken by a human", TAINTED, it.break_file, it.mend_file, lasts=4.0, together=True),
 )

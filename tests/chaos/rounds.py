@@ -21,6 +21,8 @@ from tests.e2e.controller import CHANGES
 
 LAYOUTS = ({"1g.10gb": 14}, {"2g.20gb": 6}, {"1g.20gb": 8}, {"3g.40gb": 4})
 """requests for a whole node of two H100s; with several instances a GPU, so that some can be lost alone"""
+IDLE_SECONDS = 45.0
+"""where no change begins for so long, a human helps"""
 OWN_SECONDS = 15.0
 """so long a node may heal by itself after its change has ended and the fault is over; then a human helps"""
 GATHER_SECONDS = 2.0
@@ -58,7 +60,7 @@ class Round:
             self._before = set(scene.recorder.history.changes)
         self.pods: dict[str, str] = {}
         self.injections: list[Injection] = []
-        self.seconds = 0.0
+        self.seconds, self._began = 0.0, time.time()
 
     def run(self) -> Round:
         """Let it happen, look what becomes of it, help where it must be, and clean up."""
@@ -102,8 +104,10 @@ class Round:
             )
 
     def _other_layout(self, position: int, node: str) -> dict[str, int]:
-        """A request that the node's present layout cannot serve."""
+        """A request that the present layout cannot serve, or just that one where the fault wants it."""
         present = dict(self._scene.state(node).cut)
+        if self._fault.same and len(present) == 1:
+            return present
         wanted = LAYOUTS[(self._number + position) % len(LAYOUTS)]
         profile, count = next(iter(wanted.items()))
         if present.get(profile, 0) >= count:
@@ -190,8 +194,10 @@ class Round:
         live = [change for change in mine if change.live]
         if self._served(node) and not live:
             return True
-        if live or not mine:
-            return not mine and self._fault.moment == BEFORE and not self._fault.together
+        if live:
+            return False
+        if not mine:
+            return time.time() - self._began > IDLE_SECONDS
         ended = max(change.ended or 0.0 for change in mine)
         if self._fault.lasts == AT_THE_END and node in self._hit:
             if self._fault.together and any(c.live for n in self._scene.nodes for c in self._mine(n)):
