@@ -15,15 +15,10 @@ from tests.chaos.faults import FAULTS
 from tests.chaos.injections import Injecting
 from tests.chaos.journal import Journal
 from tests.chaos.kills import Killing
-from tests.chaos.scene import Scene
+from tests.chaos.scene import HASTY, PATIENT, Scene
 from tests.cluster.fixture import Cluster
 from tests.cluster.toolchain import ToolError
 from tests.e2e.controller import install
-
-PATIENT = {"pendingDeadlineSeconds": 60, "quarantineSeconds": 3}
-"""where the controller is away half of the time"""
-HASTY = {"pendingDeadlineSeconds": 20, "quarantineSeconds": 3, "deleteOperatorPods": True}
-"""where what does not come to an end shall be given up soon"""
 
 
 def main() -> int:
@@ -46,7 +41,7 @@ def main() -> int:
         document: dict[str, object] = {}
         if arguments.kills:
             stage = Scene(cluster, arguments.nodes, seed=arguments.seed, **PATIENT)
-            with stage as scene:
+            with stage as scene, Agents(scene, scene.nodes[::2]):
                 outcome = Killing(scene, arguments.seed, arguments.kills, arguments.each, say, journal).run()
             print(report.of_kills(outcome), flush=True)
             broken |= bool(outcome.violations)
@@ -73,7 +68,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--kills", type=int, default=200, help="kills during changes, at least (200)")
     parser.add_argument("--each", type=int, default=10, help="kills in every phase, at least (10)")
     parser.add_argument(
-        "--nodes", type=int, default=4, help="GPU nodes for the kills, twice as many for the faults (4)"
+        "--nodes", type=int, default=5, help="GPU nodes for the kills, twice as many for the faults (5)"
     )
     parser.add_argument("--faults", type=int, default=20, help="injections of every fault, at least (20)")
     parser.add_argument("--only", default="", help="faults whose name has this in it (all)")

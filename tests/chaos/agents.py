@@ -63,3 +63,4 @@ class Agents:
             for profile, count in wanted.items():
                 free = [i for i, found in present.items() if found == profile and i not in holders]
                 holders.update({instance: [key] for instance in free[:count]})
+                self._scene.held.setdefault(key, set()).update((node, *instance) for instance in free[:count])

@@ -20,7 +20,8 @@ WHOLE = (
 """requests that a node of two H100 serves only with exactly this layout"""
 SMALL = ({"1g.10gb": 3}, {"2g.20gb": 2}, {"3g.40gb": 1})
 LIFE = (0.5, 3.0)
-"""seconds that a pod runs"""
+LONG_LIFE = (5.0, 20.0)
+"""seconds that a pod runs; one in three of the small ones runs long, so that the rest of its node changes"""
 
 
 class Stream:
@@ -65,11 +66,13 @@ class Stream:
             patiently(lambda: self._scene.cluster.api.delete(path, now=True))
             self._lanes[lane] = ("", 0.0)
         elif not due and pods.get(key, {}).get("status", {}).get("phase") in ("Running", "Failed"):
-            self._lanes[lane] = (key, time.monotonic() + self._random.uniform(*LIFE))
+            small = self._last[lane] in SMALL and self._random.random() < 1 / 3
+            life = self._random.uniform(*(LONG_LIFE if small else LIFE))
+            self._lanes[lane] = (key, time.monotonic() + life)
 
     def _create(self, lane: int) -> str:
         """One more pod, unlike the last of its lane."""
-        wanted = [found for found in (*WHOLE, *WHOLE, *SMALL) if found != self._last[lane]]
+        wanted = [found for found in (*WHOLE, *SMALL) if found != self._last[lane]]
         self._last[lane] = self._random.choice(wanted)
         self._count += 1
         name = f"job-{self._count}"

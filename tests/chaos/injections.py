@@ -59,7 +59,14 @@ class Injecting:
         for _ in range(2 + 3 * self._times // len(self._scene.nodes)):
             if len(row.injections) >= self._times:
                 break
-            done = Round(self._scene, fault, next(self._rounds), self._human).run()
+            done = Round(self._scene, fault, next(self._rounds), self._human)
+            try:
+                done.run()
+            except AssertionError as error:
+                # a wait was in vain: the round is lost, and those after it must not be
+                self._say(f"{fault.name}: {error}")
+                row.violations.append(Violation(Invariant.NODES, fault.name, str(error).splitlines()[0]))
+                done.clean_up()
             broken = self._new(done)
             row.injections += done.injections
             row.violations += broken

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
+from types import MappingProxyType
 
 from autoslicer.core import names
 from autoslicer.core.phases import Phase
@@ -13,6 +14,8 @@ from tests.chaos.history import ChangeLife, History
 from tests.cluster.api import Object
 from tests.cluster.gpus import LogLine
 
+Held = tuple[str, int, int]
+"""an instance: its node, GPU and id"""
 SWEEP_SECONDS = 15.0
 """a taint without a live change may stay so long: nobody sweeps it while the controller is away"""
 
@@ -66,15 +69,19 @@ class NodeState:
 
 
 def destroyed_in_use(
-    history: History, logs: Iterable[tuple[str, LogLine]], *, walked_in: frozenset[str] = frozenset()
+    history: History,
+    logs: Iterable[tuple[str, LogLine]],
+    *,
+    held: Mapping[str, Collection[Held]] = MappingProxyType({}),
+    walked_in: frozenset[str] = frozenset(),
 ) -> Iterator[Violation]:
-    """Instances destroyed while a process held one, or while a pod with slices was bound to their node.
-
-    Nobody tells the controller which GPU a pod uses, so that every instance of the node counts as the pod's.
+    """Instances destroyed while a process held one, or while a pod was bound that may have held it.
 
     Args:
         history: of the run.
         logs: of the fake NVML, with the node of each line.
+        held: what the pods hold, by pod, where an agent tells it. Of other pods nobody knows, so that every
+            instance of their node counts as theirs.
         walked_in: pods that a fault bound to the node past every check, after the label was set.
     """
     for node, line in logs:
@@ -84,7 +91,9 @@ def destroyed_in_use(
         if line.busy:
             yield Violation(Invariant.IN_USE, node, f"{what} with an open process")
         for pod in history.pods.values():
-            if pod.key not in walked_in and pod.holds(node, line.at):
+            if pod.key in walked_in or not pod.holds(node, line.at):
+                continue
+            if pod.key not in held or (node, line.gpu, line.id) in held[pod.key]:
                 yield Violation(Invariant.IN_USE, node, f"{what} while {pod.key} was bound")
 
 

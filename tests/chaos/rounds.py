@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import urllib3
+
 from autoslicer.core import names
 from autoslicer.core.phases import FINAL, Phase
 from tests.chaos.faults import AT_THE_END, BEFORE, SUCCESS, Fault
@@ -16,7 +18,7 @@ from tests.chaos.history import ChangeLife
 from tests.chaos.human import Human
 from tests.chaos.recorder import NODES
 from tests.chaos.scene import Scene, patiently
-from tests.cluster.api import Object
+from tests.cluster.api import ApiError, Object
 from tests.e2e.controller import CHANGES
 
 LAYOUTS = ({"1g.10gb": 14}, {"2g.20gb": 6}, {"1g.20gb": 8}, {"3g.40gb": 4})
@@ -62,7 +64,7 @@ class Round:
         self.injections: list[Injection] = []
         self.seconds, self._began = 0.0, time.time()
 
-    def run(self) -> Round:
+    def run(self) -> None:
         """Let it happen, look what becomes of it, help where it must be, and clean up."""
         began = time.monotonic()
         self._scene.recorder.listen(self._listen)
@@ -83,9 +85,8 @@ class Round:
                 by[node] = "with help"
         for node in self._hit:
             self.injections.append(Injection(node, ends[node], by.get(node, "")))
-        self._clean_up()
+        self.clean_up()
         self.seconds = time.monotonic() - began
-        return self
 
     def _demand(self) -> None:
         self._wanted = {
@@ -173,7 +174,11 @@ class Round:
     def _strike(self, nodes: list[str]) -> None:
         now = time.monotonic()
         for node in [""] if self._fault.together else nodes:
-            self._fault.inject(self._scene, node)
+            try:
+                self._fault.inject(self._scene, node)
+            except (ApiError, OSError, urllib3.exceptions.HTTPError):
+                # what was to be broken is gone meanwhile: that counts for nothing
+                return
             if self._fault.lasts != AT_THE_END:
                 self._later(now + self._fault.lasts, lambda node=node: self._mend(node))  # type: ignore[misc]
         self._hit.update(dict.fromkeys(nodes, now))
@@ -239,7 +244,7 @@ class Round:
             time.sleep(0.5)
         return False
 
-    def _clean_up(self) -> None:
+    def clean_up(self) -> None:
         """Every pod goes, every change ends, and the ended ones are forgotten."""
         for pod in self.pods.values():
             patiently(lambda pod=pod: self._scene.cluster.delete_pod(pod))  # type: ignore[misc]

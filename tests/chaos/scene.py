@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import urllib3
 
@@ -26,15 +26,19 @@ from tests.e2e.controller import CHANGES, NAMESPACE, Controller, configure, poli
 
 LEASE = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/autoslicer"
 DEPLOY = "nvidia.com/gpu.deploy."
-IMPATIENT = {
-    "AUTOSLICER_LEASE_DURATION_SECONDS": "4",
-    "AUTOSLICER_RENEW_DEADLINE_SECONDS": "3",
+IMPATIENT: dict[str, Any] = {
+    "AUTOSLICER_LEASE_DURATION_SECONDS": "8",
+    "AUTOSLICER_RENEW_DEADLINE_SECONDS": "6",
     "AUTOSLICER_PUBLISH_SETTLE_SECONDS": "0.5",
     "AUTOSLICER_READY_SPACING_SECONDS": "0.2",
     "AUTOSLICER_STARTS_PER_MINUTE": "1000",
     "AUTOSLICER_BREAKER_FAILURES": "0",
 }
-"""what would keep the fleet calm is off: it would end the chaos"""
+"""what would keep the fleet calm is off: it would end the chaos; a busy machine renews its Lease late"""
+PATIENT: dict[str, Any] = {"pendingDeadlineSeconds": 60, "quarantineSeconds": 3}
+"""where the controller is away half of the time"""
+HASTY: dict[str, Any] = {"pendingDeadlineSeconds": 20, "quarantineSeconds": 3, "deleteOperatorPods": True}
+"""where what does not come to an end shall be given up soon"""
 Answer = TypeVar("Answer")
 
 
@@ -44,6 +48,7 @@ class Scene:
     Attributes:
         proxy: between the controller and the API server; it passes everything on until it gets rules.
         walked_in: pods that a fault bound to a node after the label was set, past every check.
+        held: the instances that pods hold, by pod, where an agent tells it.
         kept: what a fault has to put back later, by its own keys.
     """
 
@@ -57,6 +62,7 @@ class Scene:
         self.lives = 0
         self.walked_in: set[str] = set()
         self.kept: dict[str, str] = {}
+        self.held: dict[str, set[invariants.Held]] = {}
         self._hardware: list[tuple[str, Gpus]] = []
         self._audited: list[Object] = []
         self._read: dict[int, int] = {}
@@ -179,7 +185,7 @@ class Scene:
         with self.recorder.lock:
             history = self.recorder.history
             return [
-                *invariants.destroyed_in_use(history, logs, walked_in=walked),
+                *invariants.destroyed_in_use(history, logs, held=dict(self.held), walked_in=walked),
                 *invariants.overlaps(history),
                 *invariants.blank_labels(history, audit),
                 *invariants.inconsistent(states),

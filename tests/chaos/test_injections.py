@@ -6,7 +6,7 @@ from tests.chaos import report
 from tests.chaos.agents import Agents
 from tests.chaos.faults import FAULTS
 from tests.chaos.injections import Injecting
-from tests.chaos.scene import Scene
+from tests.chaos.scene import PATIENT, Scene
 from tests.cluster.fixture import Cluster
 
 CHEAP = ("stale success", "our taint taken away after the label", "node NotReady in the run")
@@ -14,7 +14,7 @@ CHEAP = ("stale success", "our taint taken away after the label", "node NotReady
 
 def test_faults_leave_nothing_behind(installed: None, cluster: Cluster) -> None:
     """Every pod is served in the end and every invariant holds, with an agent and without one."""
-    with Scene(cluster, 2, pendingDeadlineSeconds=30) as scene, Agents(scene, scene.nodes[:1]):
+    with Scene(cluster, 2, **PATIENT) as scene, Agents(scene, scene.nodes[:1]):
         rows = Injecting(scene, times=2, say=print).run(f for f in FAULTS if f.name in CHEAP)
     print(report.of_faults(rows))
     assert [(row.fault, len(row.injections)) for row in rows] == [

@@ -42,6 +42,14 @@ def test_an_instance_that_a_bound_pod_may_hold() -> None:
     assert fired(invariants.destroyed_in_use(seen, [("gpu-a", CUT)], walked_in=walked_in)) == []
 
 
+def test_an_instance_that_an_agent_gives_to_a_pod() -> None:
+    """Where an agent tells what the pod holds, the other instances of its node may be destroyed."""
+    seen = history(pods=[POD])
+    mine, other = {POD.key: {("gpu-a", 0, 1)}}, {POD.key: {("gpu-a", 1, 1)}}
+    assert fired(invariants.destroyed_in_use(seen, [("gpu-a", CUT)], held=mine)) == [Invariant.IN_USE]
+    assert fired(invariants.destroyed_in_use(seen, [("gpu-a", CUT)], held=other)) == []
+
+
 def test_an_instance_that_a_process_holds() -> None:
     """Its destruction is told of, whoever is bound."""
     busy = replace(CUT, busy=True)
