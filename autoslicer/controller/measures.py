@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
+from autoslicer.core.actions import PolicyStatus
 from autoslicer.core.cycle import Decision
 from autoslicer.core.fitting import slices
 from autoslicer.core.phases import Phase, live, phase, reached, started
@@ -38,7 +39,7 @@ def measure(metrics: Metrics, snapshot: Snapshot, decision: Decision, spent: Map
         governed=plan.nodes,
         refused=len(plan.refusals),
         reshaping=sum(started(change) for change in snapshot.changes.values()),
-        quarantined=sum(refusal.reason is Reason.Quarantined for refusal in plan.refusals),
+        quarantined=sum(a.quarantined for a in decision.actions if isinstance(a, PolicyStatus)),
         drifted=len(decision.drifted),
     )
     for state in NODE_STATES:

@@ -21,6 +21,7 @@ from autoslicer.core import (
 )
 from autoslicer.core.actions import AddTaint, RestoreClients, SetConfig, WakeAt
 from autoslicer.core.attempts import Config
+from autoslicer.core.causes import Cause
 from autoslicer.core.faults import OVERDUE, last
 from autoslicer.core.observation import Observation, Timing
 from autoslicer.core.phases import Phase
@@ -149,8 +150,11 @@ _NOT_BACK = "; not set back: "
 def _obstacle(change: ReconfigurationRow, node: NodeRow, snapshot: Snapshot, now: float) -> Verdict | None:
     """Why the old layout must not be asked for: somebody would lose slices, or nobody would answer.
 
-    A name for what is there already hurts nobody.
+    A name for what is there already hurts nobody. What a repair found is nothing to go back to: the label
+    would then ask for what its owner never wanted.
     """
+    if change.cause is Cause.DRIFT:
+        return Verdict(node.name, Reason.LayoutDrift, "what was there before was not what ought to be")
     if not node.ready or node.terminating:
         return Verdict(node.name, Reason.NotReady, "the node is not Ready")
     if applying.untouched(change, node):

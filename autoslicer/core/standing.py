@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from autoslicer.core import eligibility, validation
+from autoslicer.core import eligibility, quarantine, validation
 from autoslicer.core.actions import PolicyStatus
 from autoslicer.core.phases import live, started
 from autoslicer.core.plan import Plan, Verdict
@@ -72,7 +72,9 @@ def standings(
         for pod in validation.pending(change, snapshot)
     ]
     by_free = sum(served.by is By.FREE for served in plan.served)
-    quarantined = {refused.name for refused in plan.refusals if refused.reason is Reason.Quarantined}
+    quarantined = {
+        node for node in snapshot.history if quarantine.quarantined_until(snapshot, node, now) is not None
+    }
     found: list[PolicyStatus] = []
     for name, policy in sorted(policies.items()):
         if not policy.uid:

@@ -7,7 +7,15 @@ from typing import Any
 import pytest
 
 from autoslicer.core import configs, drift, names
-from autoslicer.core.actions import Action, CreateChange, DeletePod, NoteOnNode, PolicyStatus, Report
+from autoslicer.core.actions import (
+    Action,
+    CreateChange,
+    DeletePod,
+    NoteOnNode,
+    PolicyStatus,
+    Report,
+    SetConfig,
+)
 from autoslicer.core.causes import Cause
 from autoslicer.core.cycle import Decision, decide
 from autoslicer.core.drift import Drift, Way
@@ -331,3 +339,17 @@ def test_a_repair_that_waits_promises_nothing() -> None:
         plan = decided(noted(machine({}, {})), under_way, waits).plan
         assert [served.pod for served in plan.served] == (["ns/x"] if free else [])
         assert plan.refusals[0].reason is Reason.ChangeInProgress
+
+
+def test_a_repair_that_fails_is_not_set_back() -> None:
+    """It is tried again like any other; then the node is left alone, labelled with what it ought to have."""
+    here = drifting(Phase.LABELLED)
+    target = here.change.target
+    broken = _tainted(machine({}, {}, state="failed").labels({names.MIG_CONFIG: target}))
+    failed = here.put(node=broken.annotations({names.APPLIED_CONFIG: target}))
+    again = failed.look()[0]
+    assert (again.phase, again.attempt) == (Phase.TAINTED, 2)
+    once = failed.vary("change", lambda made: made.set("spec.recovery", {"maxAttempts": 1}))
+    status, actions = once.look()
+    assert ending(status)[:2] == ("Quarantined", "False")
+    assert not [action for action in actions if isinstance(action, SetConfig)]
