@@ -42,9 +42,9 @@ def held(reshape: Reshape, changes: Iterable[ReconfigurationRow]) -> Verdict | N
     return Verdict(reshape.node, Reason.DrainBlocked, message)
 
 
-def allowance(change: ReconfigurationRow, snapshot: Snapshot) -> float:
-    """How many seconds the pods may take to leave, on top of what an idle node is given."""
-    return snapshot.policies[change.policy].drain_timeout_seconds if change.evicts else 0.0
+def allowance(change: ReconfigurationRow, snapshot: Snapshot, idle: float) -> float:
+    """How many seconds the node may take to be idle: `idle` where nobody is evicted, else the policy's."""
+    return snapshot.policies[change.policy].drain_timeout_seconds if change.evicts else idle
 
 
 def emptied(change: ReconfigurationRow, snapshot: Snapshot) -> Snapshot:

@@ -118,7 +118,7 @@ def _validated(
     if (undone := _undone(change, node, seen, now, timing)) is not None:
         return undone
     if tainted(node, change):
-        allowed = DRAIN_SECONDS + timing.idle_confirm + draining.allowance(change, seen.snapshot)
+        allowed = draining.allowance(change, seen.snapshot, DRAIN_SECONDS) + timing.idle_confirm
         return enter(change, Phase.TAINTED, now, allowed, f"{names.TAINT} keeps pods away"), ()
     taint = AddTaint(node.name, node.resource_version, taint_value(change), marks.to_set(node))
     ahead = publishing.outstanding(change, asked(change), seen.snapshot, now, touchable=seen.touchable)

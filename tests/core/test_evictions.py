@@ -13,7 +13,7 @@ from autoslicer.core.observation import Observation, Timing, sight
 from autoslicer.core.phases import Phase
 from autoslicer.core.plan import Reshape, document
 from autoslicer.core.planner import Prepared
-from autoslicer.core.progress import DRAIN_SECONDS, advance
+from autoslicer.core.progress import advance
 from autoslicer.core.reasons import Reason
 from autoslicer.core.rows import ReconfigurationRow
 from autoslicer.core.times import rfc3339
@@ -221,7 +221,7 @@ def test_the_drain_has_a_limit() -> None:
     rules = evicting().set("spec.disruption.drainTimeoutSeconds", 1000)
     status, _ = _carried(Phase.VALIDATED, full=full, policy=rules)
     assert status.phase == Phase.TAINTED
-    assert status.deadline == NOON + 1000 + DRAIN_SECONDS + Timing().idle_confirm
+    assert status.deadline == NOON + 1000 + Timing().idle_confirm
     late = _carried(Phase.TAINTED, now=NOON + 60)
     assert ending(late[0]) == (Phase.CANCELLED, "False", Reason.DrainBlocked)
     assert any(isinstance(action, RemoveTaint) for action in late[1])
