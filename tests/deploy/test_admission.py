@@ -13,7 +13,7 @@ import pytest
 import urllib3
 
 from autoslicer.core.phases import FINAL, Phase
-from tests.cluster.api import MERGE, Object
+from tests.cluster.api import MERGE, ApiError, Object
 from tests.cluster.fixture import OURS, Cluster
 from tests.cluster.waiting import until
 from tests.e2e.controller import ACCOUNT, CHANGES, NAMESPACE, POLICIES, install
@@ -260,3 +260,29 @@ def test_the_policies_are_sound(almighty: Cluster) -> None:
     phases = ", ".join(f"'{phase}'" for phase in Phase if phase in FINAL)
     [own] = [one for one in checked if one["metadata"]["name"] == "autoslicer-own"]
     assert any(phases in rule["expression"] for rule in own["spec"]["validations"])
+
+
+def test_approvals(world: World, almighty: Cluster) -> None:
+    """Nobody says that somebody else approved a change; the controller says it for mode Auto alone."""
+    by = "autoslicer.dev/approved-by"
+    lie = f"{by} must be the name of the user who approves"
+
+    def says(name: str | None) -> str:
+        body = {**_meta("annotations", {by: name}), "spec": {"approved": True}}
+        try:
+            almighty.api.patch(f"{CHANGES}/gpu-a-2", body)
+        except ApiError as error:
+            return str(error)
+        return ""
+
+    def created(name: str) -> str:
+        made = world.change(3)
+        return world("POST", CHANGES, {**made, "metadata": {**made["metadata"], "annotations": {by: name}}})
+
+    for name in ("kim", "autoslicer.dev/mode-auto", ACCOUNT):
+        assert lie in says(name), name
+    assert says("admin") == ""
+    assert says("admin") == ""
+    assert says(None) == ""
+    assert created("autoslicer.dev/mode-auto") == ""
+    assert lie in created("kim")
