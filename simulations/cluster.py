@@ -32,11 +32,13 @@ class Cluster:
         policy: the one that governs it.
         world: its API server and clock.
         gpus: of each node, by name.
+        managers: the mig-manager of each node, by name.
     """
 
     policy: Policy
     world: World = field(default_factory=lambda: World(Clock(START)))
     gpus: dict[str, tuple[Gpu, ...]] = field(default_factory=dict)
+    managers: dict[str, MigManager] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.world.write(self.policy)
@@ -93,7 +95,7 @@ class Cluster:
             self.world, f"{namespace}/{app}-{node}", {"pods": 1}, 0, app=app, config_map=config_map, on=node
         )
         self.world.write(manager)
-        MigManager(self.world, node, gpus, manager.key, configs.DEFAULTS)
+        self.managers[node] = MigManager(self.world, node, gpus, manager.key, configs.DEFAULTS)
         Kubelet(self.world, node, gpus, DevicePlugin(self.world, node, gpus))
         if agent:
             Agent(self.world, node, gpus)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from autoslicer.core import evidence, names
 from autoslicer.core.rows import NodeRow
 from simulations.gpu import Gpu
+from simulations.mig_manager import TOLERATED
 from simulations.world import Row, World
 
 STOP_SECONDS = 1.0
@@ -16,8 +17,6 @@ START_SECONDS = 6.0
 """from a node that takes the DaemonSet's pod again to slices in allocatable"""
 DISCOVERY_SECONDS = 1.5
 """from then to the labels of GPU feature discovery"""
-_TOLERATED = ("nvidia.com/gpu", "node.kubernetes.io/")
-"""the taints that the pods of the operator's DaemonSets tolerate"""
 
 
 @dataclass(slots=True)
@@ -51,7 +50,7 @@ class DevicePlugin:
         """Whether the pod should be there; a taint keeps it from coming and does not drive it away."""
         node = self.world.nodes[self.node]
         deployed = node.labels.get(f"{names.GPU_DEPLOY_PREFIX}device-plugin") == "true"
-        barred = any(not taint.key.startswith(_TOLERATED) for taint in node.taints)
+        barred = any(not taint.key.startswith(TOLERATED) for taint in node.taints)
         return deployed and (self.running or not barred)
 
     def _move(self) -> None:

@@ -60,11 +60,15 @@ class Gpu:
     def cut(self, layout: Counts) -> None:
         """Destroy every instance and create those of the layout; the driver chooses the places.
 
+        A profile that the driver does not know makes mig-parted clear the GPU and call that a success.
+
         Raises:
             NvmlError: an instance is in use (those before it are gone then), or the layout is not legal (the
                 GPU is empty then).
         """
         self._clear()
+        if any(name not in self.geometry.names for name, _ in layout):
+            return
         places = self.geometry.placements(layout)
         if places is None:
             raise NvmlError(f"{self.uuid} cannot hold {dict(layout)}")

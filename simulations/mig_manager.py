@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 
 from autoslicer.core import configs, evidence, names
 from autoslicer.core.rows import ConfigEntry, ConfigMapRow, NodeRow, PodRow
@@ -22,10 +23,23 @@ SHUTDOWN_SECONDS = 4.0
 """waiting for the paused clients: four polls of a second"""
 RESTART_SECONDS = 0.5
 """from the layout to success"""
+POD_SECONDS = 2.0
+"""from a deleted pod to the one that the DaemonSet makes after it"""
+TOLERATED = ("nvidia.com/gpu", "node.kubernetes.io/")
+"""the taints that the pods of the operator's DaemonSets tolerate"""
 TOUCH_SECONDS = 1.0
 """from a write to its pod to the kubelet's sync of the file"""
 SYNC_SECONDS = 75.0
 """from a write to the ConfigMap to the sync of the file, where nobody touches the pod: 60 to 90 s in life"""
+
+
+class Trap(StrEnum):
+    """What ends a run without a word; the state stays pending and the clients stay paused."""
+
+    BEFORE = "before"
+    """pods may not be listed, the API server is away for a moment, or a client's pod stays: nothing is cut"""
+    AFTER = "after"
+    """pods may not be deleted: the layout is there already"""
 
 
 @dataclass(slots=True)
@@ -34,10 +48,13 @@ class MigManager:
 
     It starts when the label's value changes and never because the ConfigMap does. A value that comes while it
     works is taken up after the run, and those between are skipped. It looks at no pod. Success comes before
-    the device plugin is back, and after a first success a run that fails leaves the clients paused.
+    the device plugin is back, and after a first success a run that fails leaves the clients paused. Its pod,
+    when it was deleted, comes again as soon as no taint keeps it away, with a process that knows nothing: it
+    reads the ConfigMap anew and applies the label that is there.
 
     Attributes:
         file: the configs in the file that the kubelet projects into its pod.
+        trap: what every run falls into, while it is set.
     """
 
     world: World
@@ -45,9 +62,12 @@ class MigManager:
     gpus: Sequence[Gpu]
     pod: str
     file: Mapping[str, tuple[ConfigEntry, ...]]
+    trap: Trap | None = None
     _taken: str = field(init=False)
     _busy: bool = False
     _succeeded: bool = False
+    _life: int = 0
+    _gone: PodRow | None = None
 
     def __post_init__(self) -> None:
         self._taken = evidence.config(self.world.nodes[self.node])
@@ -61,10 +81,32 @@ class MigManager:
                 self.world.clock.after(TOUCH_SECONDS, self._project)
             case _, ConfigMapRow() if (new.namespace, new.name) == self._config_map:
                 self.world.clock.after(SYNC_SECONDS, self._project)
+            case PodRow(key=self.pod), None:
+                self._die(old)
+        if self._gone is not None and isinstance(new, NodeRow) and new.name == self.node:
+            self.world.clock.after(POD_SECONDS, self._return)
+
+    def _die(self, pod: PodRow) -> None:
+        """Its pod is gone, and whatever the process was about ends."""
+        self._gone, self._busy, self._succeeded, self._life = pod, False, False, self._life + 1
+        self.world.clock.after(POD_SECONDS, self._return)
+
+    def _return(self) -> None:
+        """The DaemonSet makes another pod, which a taint that it does not tolerate keeps away."""
+        barred = any(not taint.key.startswith(TOLERATED) for taint in self.world.nodes[self.node].taints)
+        if self._gone is None or barred:
+            return
+        pod, self._gone = self._gone, None
+        uid, now = f"{pod.uid}-{self._life}", self.world.stamp()
+        self.world.write(replace(pod, uid=uid, created=now, bound_at=now, published=""))
+        self._project()
+        self._taken = ""
+        self._begin()
 
     @property
     def _config_map(self) -> tuple[str, str]:
-        pod = self.world.pods[self.pod]
+        pod = self.world.pods.get(self.pod) or self._gone
+        assert pod is not None
         return pod.namespace, pod.config_map
 
     def _project(self) -> None:
@@ -73,9 +115,14 @@ class MigManager:
 
     def _begin(self) -> None:
         wanted = evidence.config(self.world.nodes[self.node])
-        if not self._busy and wanted != self._taken:
+        if not self._busy and self._gone is None and wanted != self._taken:
             self._taken, self._busy = wanted, True
-            self.world.clock.after(VALIDATE_SECONDS, self._validate)
+            self._after(VALIDATE_SECONDS, self._validate)
+
+    def _after(self, seconds: float, step: Callable[[], None]) -> None:
+        """Take the step of the run that is under way, unless its process is gone by then."""
+        life = self._life
+        self.world.clock.after(seconds, lambda: step() if life == self._life else None)
 
     def _validate(self) -> None:
         entries = self.file.get(self._taken)
@@ -88,7 +135,15 @@ class MigManager:
             self._end("success")
             return
         self._label(state="pending", clients=names.PAUSED)
-        self.world.clock.after(SHUTDOWN_SECONDS, lambda: self._apply(layouts))
+        if self.trap is Trap.BEFORE:
+            self._after(VALIDATE_SECONDS, self._fall)
+        else:
+            self._after(SHUTDOWN_SECONDS, lambda: self._apply(layouts))
+
+    def _fall(self) -> None:
+        """The run is over, and nobody is told."""
+        self._busy = False
+        self._begin()
 
     def _apply(self, layouts: Mapping[int, Counts | None]) -> None:
         chosen = [gpu for gpu in self.gpus if gpu.index in layouts]
@@ -103,7 +158,7 @@ class MigManager:
         except NvmlError:
             self._fail()
             return
-        self.world.clock.after(RESTART_SECONDS, self._succeed)
+        self._after(RESTART_SECONDS, self._fall if self.trap is Trap.AFTER else self._succeed)
 
     def _succeed(self) -> None:
         self._succeeded = True

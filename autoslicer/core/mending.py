@@ -53,13 +53,17 @@ def give_up(
 
 
 def _remedy(change: ReconfigurationRow, node: NodeRow, manager: PodRow | None, since: float) -> Action | None:
-    """What to do next, one thing after the other; None where all is done that may be done."""
+    """What to do next, one thing after the other; None where all is done that may be done.
+
+    A run of another process than the one that was given up is left to pause and resume its clients.
+    """
     clients = evidence.left_paused(node)
-    if clients and _over(change, node, since):
+    another = manager is None or manager.created >= since
+    if clients and (evidence.settled(node) or (not another and _overdue(change, since))):
         return RestoreClients(node.name, node.resource_version, clients)
     for taint in lift(node):
         return taint
-    if not _may_renew(change, node) or manager is None or manager.created >= since:
+    if not _may_renew(change, node) or manager is None or another:
         return None
     if evidence.state(node) == "success" or evidence.advertised(node):
         return None
@@ -71,9 +75,9 @@ def _may_renew(change: ReconfigurationRow, node: NodeRow) -> bool:
     return change.recovery.delete_operator_pods and attempts.leads_back(change, evidence.config(node))
 
 
-def _over(change: ReconfigurationRow, node: NodeRow, since: float) -> bool:
-    """The run is over, or its deadline was when the change was given up."""
-    return evidence.settled(node) or since >= deadline(change) or last(change).reason in OVERDUE
+def _overdue(change: ReconfigurationRow, since: float) -> bool:
+    """The deadline of the run was over when the change was given up."""
+    return since >= deadline(change) or last(change).reason in OVERDUE
 
 
 def _returning(change: ReconfigurationRow, node: NodeRow) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import fcntl
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,14 +77,22 @@ class Gpus:
         self.pci = self.model["pci_device_ids"][self.model["product_labels"].index(product)]
         self.memory_mib = memory or memory_mib(self.model)
         directory.mkdir(parents=True)
-        # a label's spaces became dashes; the name's only use is to be shown
-        name = product.replace("-", " ")
-        model = described(self.model, count, name=name, pci=self.pci, memory=self.memory_mib)
-        (directory / "model").write_text(model)
+        self.limit({})
         self._write_system()
         (directory / "log").touch()
         with (directory / "state").open("ab") as state:
             state.truncate(ctypes.sizeof(_State))
+
+    def limit(self, most: Mapping[str, int]) -> None:
+        """Let the driver make at most so many instances of these profiles; of others what the model has."""
+        profiles = [
+            {**row, "max_count": most.get(row["name"], row["max_count"])} for row in self.model["profiles"]
+        ]
+        # a label's spaces became dashes; the name's only use is to be shown
+        name = self.product.replace("-", " ")
+        model = {**self.model, "profiles": profiles}
+        text = described(model, self.count, name=name, pci=self.pci, memory=self.memory_mib)
+        (self.directory / "model").write_text(text)
 
     def instances(self) -> list[Instance]:
         """What exists now, by GPU and start."""

@@ -29,6 +29,7 @@ from autoslicer.core.actions import (
     Publish,
     RemoveTaint,
     Report,
+    RestoreClients,
     SetConfig,
     TouchPod,
     WakeAt,
@@ -121,6 +122,23 @@ async def test_marks_for_autoscalers_come_and_go_with_the_taint(
     after = cluster.node("gpu-a")
     assert TAINT not in after["spec"]["taints"]
     assert after["metadata"]["annotations"] == before
+
+
+async def test_paused_clients_are_given_back_and_nothing_else(
+    cluster: Cluster, writer: Writer, cache: Cache, version: str
+) -> None:
+    """Only the labels that the action names; a node that has changed since is left alone."""
+    plugin, dcgm = "nvidia.com/gpu.deploy.device-plugin", "nvidia.com/gpu.deploy.dcgm"
+    paused = {plugin: names.PAUSED, dcgm: "false"}
+    found = cluster.api.patch(NODE, {"metadata": {"labels": paused}})
+    with pytest.raises(RefusedError) as refused:
+        await _do(writer, RestoreClients("gpu-a", version, (plugin,)))
+    assert refused.value.conflict
+    await _do(writer, RestoreClients("gpu-a", found["metadata"]["resourceVersion"], (plugin,)))
+    after = cluster.node("gpu-a")
+    assert after["metadata"]["labels"] == {**found["metadata"]["labels"], plugin: "true"}
+    assert after["spec"] == found["spec"]
+    assert cache.nodes.rows["gpu-a"].labels[plugin] == "true"
 
 
 async def test_the_last_taint_goes_too(cluster: Cluster, writer: Writer, cache: Cache, version: str) -> None:

@@ -271,6 +271,15 @@ def test_the_next_cycle_is_when_something_comes_due() -> None:
     assert decided(*world, ended("b", 1, "Done", NOON - 20)).wake is None
 
 
+def test_the_end_of_a_quarantine_wakes() -> None:
+    """A node that is left alone is looked at again when that is over."""
+    failed = ended("a", 1, "Quarantined", NOON - 10).set("spec.recovery", {"quarantineSeconds": 15})
+    world = (*machine("a"), wants("t/x"), failed)
+    assert decided(*world).wake == NOON + 5
+    assert created(decided(*world)) == []
+    assert len(created(decided(*world, now=NOON + 5))) == 1
+
+
 def test_the_decision_at_the_wake_is_another_one() -> None:
     """What was waited for happens then, and nothing happens a moment before."""
     world = (*machine("a"), wants("t/x"), ended("a", 1, "Cancelled", NOON - 5))

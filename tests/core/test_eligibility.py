@@ -8,6 +8,7 @@ from autoslicer.core import configs, reading
 from autoslicer.core.eligibility import apply_path, assess
 from autoslicer.core.policy import BUILT_IN
 from autoslicer.core.reasons import Reason
+from autoslicer.core.times import rfc3339
 from tests.build import (
     A100,
     H100,
@@ -403,3 +404,33 @@ def test_a_product_of_several_models_of_board() -> None:
     quarter = node("a").gpus(1, A100).config("all-1g.10gb")
     made = planned(quarter, pod("ns/w").wants({"7g.40gb": 1}))
     assert [reshape.gpus[0].before for reshape in made.reshapes] == [(("1g.10gb", 4),)]
+
+
+FAILURE = change("a", [SEVEN] * 2, [SEVEN] * 2, phase="Quarantined")
+
+
+@pytest.mark.parametrize("phase", ["Quarantined", "RolledBack"])
+def test_a_node_is_left_alone_until_its_time_is_over(phase: str) -> None:
+    """As the status says, else as long as the change's own terms say from its end; not a moment longer."""
+    failed = FAILURE.set("status.phase", phase).set("status.steps", [])
+    told = failed.set("status.quarantinedUntil", rfc3339(NOON + 0.5))
+    assert refusals(planned(IDLE, WAITS, told)) == {"a": Reason.Quarantined}
+    assert may_change(IDLE, failed.set("status.quarantinedUntil", rfc3339(NOON)))
+    steps = [{"phase": phase, "at": rfc3339(NOON - 100), "message": ""}]
+    by_terms = failed.set("status.steps", steps)
+    assert may_change(IDLE, by_terms.set("spec.recovery", {"quarantineSeconds": 100}))
+    longer = by_terms.set("spec.recovery", {"quarantineSeconds": 101})
+    assert refusals(planned(IDLE, WAITS, longer)) == {"a": Reason.Quarantined}
+
+
+def test_after_a_failure_only_an_agent_tells_what_is_left() -> None:
+    """mig-manager's state reads failed until the next label; without evidence of the layout none is set."""
+    over = FAILURE.set("status.quarantinedUntil", rfc3339(NOON - 1))
+    broken = IDLE.labels({"nvidia.com/mig.config.state": "failed"})
+    assert refusals(planned(broken, WAITS, over)) == {"a": Reason.ApplyFailed}
+    agent = mignode("a").gpu(SEVEN).gpu(SEVEN)
+    assert may_change(broken, over, agent)
+    assert refusals(planned(broken, WAITS, over, mignode("a").gpu(SEVEN).gpu({}))) == {
+        "a": Reason.ApplyFailed
+    }
+    assert refusals(planned(broken, WAITS, agent)) == {"a": Reason.ApplyFailed}

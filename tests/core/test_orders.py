@@ -29,6 +29,7 @@ from autoslicer.core.actions import (
 from autoslicer.core.attempts import asked, back, nth
 from autoslicer.core.configs import entries_of
 from autoslicer.core.faults import LAST_ATTEMPT, OVERDUE
+from autoslicer.core.mending import GIVEN_UP
 from autoslicer.core.observation import Observation, Timing, needs_fresh, sight
 from autoslicer.core.phases import FINAL, Phase, live, phase
 from autoslicer.core.plan import Verdict
@@ -363,6 +364,9 @@ class AnyOrder(RuleBasedStateMachine):
                 assert {node.labels[key] for key in action.clients} == {names.PAUSED}
                 late = self.now >= (self.change.status.deadline or 0.0)
                 assert evidence.settled(node) or late or self.overdue, "a run that is not over"
+                given_up, pod = condition(self.change.status, GIVEN_UP), self.world.pods.get(MIG_MANAGER)
+                if given_up is not None and pod is not None and pod.created >= given_up.since:
+                    assert evidence.settled(node), "another process is at work"
             case DeletePod():
                 self.count(what)
                 assert node is not None

@@ -200,6 +200,19 @@ def test_the_pod_of_a_wedged_mig_manager_goes_last() -> None:
     assert len(way.times(DeletePod)) == 1
 
 
+def test_the_clients_of_another_process_are_its_own() -> None:
+    """The mig-manager that follows pauses them for its run; they are given back only once that is over."""
+
+    def at_work(way: Way) -> None:
+        if way.times(DeletePod) and MIG_MANAGER not in way.world.pods:
+            row = replace(beginning(Phase.WAITING)[0].pods[MIG_MANAGER], created=way.now, uid="another")
+            way.world = STUCK.given(way.world.with_pod(MIG_MANAGER, row), way.change, SOURCE)
+
+    way = Way(Recovery(delete_operator_pods=True), meanwhile=at_work).go(STUCK)
+    assert max(way.times(RestoreClients)) < way.times(DeletePod)[0]
+    assert way.end == ("Quarantined", "ApplyStuck")
+
+
 def test_no_pod_is_deleted_while_slices_are_offered() -> None:
     """Pods could come to them before the next mig-manager cuts them."""
 

@@ -10,6 +10,7 @@ from autoslicer.core import evidence, names
 from autoslicer.core.rows import ConfigEntry, Taint
 from autoslicer.core.times import rfc3339
 from simulations.cluster import Cluster
+from simulations.mig_manager import CLIENTS, Trap
 from tests.simulations.worlds import H100, amend, auto, run
 
 NODE, POD = "node-0", "gpu-operator/nvidia-mig-manager-node-0"
@@ -200,3 +201,70 @@ def test_a_layout_that_does_not_fit_leaves_the_gpu_empty(cluster: Cluster) -> No
     run(cluster, 20)
     assert state(cluster) == "failed"
     assert [gpu.layout for gpu in cluster.gpus[NODE]] == [(), WHOLE]
+
+
+@pytest.mark.parametrize(("trap", "cut"), [(Trap.BEFORE, False), (Trap.AFTER, True)])
+def test_a_run_that_ends_without_a_word(cluster: Cluster, trap: Trap, cut: bool) -> None:
+    """The state stays pending and the clients paused; the same label does nothing, another mends all."""
+    cluster.managers[NODE].trap = trap
+    label(cluster, "all-1g.10gb")
+    run(cluster, 300)
+    assert (state(cluster), cluster.gpus[NODE][0].layout == SEVEN) == ("pending", cut)
+    assert len(evidence.paused(cluster.world.nodes[NODE])) == len(CLIENTS)
+    cluster.managers[NODE].trap = None
+    label(cluster, "all-1g.10gb")
+    run(cluster, 60)
+    assert state(cluster) == "pending"
+    label(cluster, "all-2g.20gb")
+    run(cluster, 60)
+    assert (state(cluster), evidence.paused(cluster.world.nodes[NODE])) == ("success", ())
+
+
+def test_a_layout_that_is_there_already_gives_no_client_back(cluster: Cluster) -> None:
+    """After a failed run mig-manager finds the old layout in place and says success, with clients paused."""
+    label(cluster, "all-3g.40gb")
+    run(cluster, 30)
+    instance = (cluster.gpus[NODE][0].instances or [])[0]
+    instance.holder = "team/0"
+    label(cluster, "all-1g.10gb")
+    run(cluster, 30)
+    assert state(cluster) == "failed"
+    label(cluster, "all-3g.40gb")
+    run(cluster, 30)
+    assert state(cluster) == "success"
+    assert evidence.paused(cluster.world.nodes[NODE])
+
+
+def test_an_unknown_profile_clears_the_gpu_and_is_a_success(cluster: Cluster) -> None:
+    """mig-parted accepts any well-formed name, and finds nothing to create."""
+    publish(cluster, "strange", (ConfigEntry(None, (), True, (("1g.99gb", 1),)),))
+    run(cluster, 2)
+    label(cluster, "strange")
+    run(cluster, 20)
+    assert (state(cluster), [gpu.layout for gpu in cluster.gpus[NODE]]) == ("success", [(), ()])
+
+
+def test_a_pod_that_was_deleted_comes_again_and_applies_the_label(cluster: Cluster) -> None:
+    """With the ConfigMap as it is then; a taint that its DaemonSet does not tolerate keeps it away."""
+    amend(cluster, NODE, taints=(Taint(names.TAINT, "1", "NoSchedule"),))
+    publish(cluster, "mixed", ONE_CUT, touch=False)
+    old = cluster.world.pods[POD]
+    cluster.world.delete(old)
+    label(cluster, "mixed")
+    run(cluster, 60)
+    assert (POD in cluster.world.pods, state(cluster)) == (False, "pending")
+    amend(cluster, NODE, taints=())
+    run(cluster, 60)
+    assert cluster.world.pods[POD].uid != old.uid
+    assert (state(cluster), cluster.gpus[NODE][0].layout) == ("success", SEVEN)
+
+
+def test_a_deleted_pod_takes_its_run_with_it(cluster: Cluster) -> None:
+    """What was begun is not finished by the dead; the next process does it from the start."""
+    label(cluster, "all-1g.10gb")
+    run(cluster, 2)
+    cluster.world.delete(cluster.world.pods[POD])
+    run(cluster, 1.5)
+    assert (state(cluster), cluster.gpus[NODE][0].layout) == ("pending", WHOLE)
+    run(cluster, 30)
+    assert (state(cluster), cluster.gpus[NODE][0].layout) == ("success", SEVEN)
