@@ -13,8 +13,9 @@ from autoslicer.core.attempts import back, nth
 from autoslicer.core.configs import config_name, entries_of
 from autoslicer.core.phases import Phase
 from autoslicer.core.recovery import Recovery
-from tests.build import NOON
+from tests.build import NOON, change, node, pod
 from tests.core.moving_world import SOURCE, TARGET, agent, beginning, walker
+from tests.core.scenes import planned
 from tests.core.stages import MIG_MANAGER, NODE, PAUSABLE
 from tests.core.way import Answer, Way, fresh
 
@@ -376,3 +377,13 @@ def test_a_node_is_left_alone_for_so_long_as_the_policy_said(final: str) -> None
     assert way.world.taints == []
     assert way.world.node is not None
     assert way.world.node.name == NODE
+
+
+@pytest.mark.parametrize(("phase", "planned_elsewhere"), [("Labelled", False), ("RollingBack", True)])
+def test_pods_of_a_change_that_is_set_back_are_demand_again(phase: str, planned_elsewhere: bool) -> None:
+    """Another node may serve them at once; while the change may still do so, none is changed for them."""
+    idle = node("idle").gpus(1).config("all-7g.80gb")
+    changing = node("changing").gpus(1).config("all-7g.80gb")
+    under_way = change("changing", [{"7g.80gb": 1}], [{"1g.10gb": 7}], phase=phase, serves=("ns/w",))
+    plan = planned(idle, changing, under_way, pod("ns/w").wants({"1g.10gb": 1}))
+    assert [reshape.node for reshape in plan.reshapes] == (["idle"] if planned_elsewhere else [])
