@@ -77,7 +77,7 @@ class Controller:
         until(lambda: "leading" in self.said(), 30, self.process.tail)
 
     def start_calmly(self) -> None:
-        """Start it with the usual times of a Lease: it keeps leading where the machine has much else to do."""
+        """Start it with the usual times of a Lease: it keeps leading while the machine has much to do."""
         times = {"LEASE_DURATION": "15", "RENEW_DEADLINE": "10", "RETRY_PERIOD": "2"}
         self.process.environment.update({f"AUTOSLICER_{key}_SECONDS": value for key, value in times.items()})
         self.start()
