@@ -77,8 +77,12 @@ def restart_api(scene: Scene, _: str) -> None:
 
 
 def clear(scene: Scene, node: str) -> None:
-    """Every instance is gone, as after a config with an unknown profile."""
-    scene.cluster.played.nodes[node].gpus.cut({}, {})
+    """The GPUs of the newest change are empty, as after a config with an unknown profile."""
+    found = [c for c in scene.recorder.objects(CHANGES) if c["spec"]["node"]["name"] == node]
+    newest = max(found, key=lambda change: int(change["metadata"]["name"].rpartition("-")[2]))
+    for gpu in newest["spec"]["gpus"]:
+        if gpu["changed"]:
+            scene.cluster.played.nodes[node].gpus.empty(gpu["index"])
 
 
 def refuse(scene: Scene, node: str) -> None:
@@ -178,7 +182,8 @@ def reboot(scene: Scene, node: str) -> None:
     """mig-manager reboots the node: it is lost, and its instances are gone."""
     _labels(scene, node, {names.MIG_CONFIG_STATE: "rebooting"})
     _ready(scene, node, "False")
-    clear(scene, node)
+    for gpu in range(2):
+        scene.cluster.played.nodes[node].gpus.empty(gpu)
     crash(scene, node)
 
 

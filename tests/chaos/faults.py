@@ -32,6 +32,7 @@ class Fault:
         together: it is injected once for all nodes, with the empty name.
         slices: what the demand of such a round asks for, where it is not the usual.
         same: it asks for the layout that the node has when the round begins.
+        odd: it asks for layouts that nobody asked for before, so that their configs are new.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Fault:
     together: bool = False
     slices: tuple[tuple[str, int], ...] = ()
     same: bool = False
+    odd: bool = False
 
 
 LABELLED, TAINTED, DRAINED = Phase.LABELLED, Phase.TAINTED, Phase.DRAINED
@@ -63,7 +65,15 @@ FAULTS = (
         lasts=AT_THE_END,
         slices=(("1g.10gb+me", 1),),
     ),
-    Fault("ConfigMap not projected in time", BEFORE, it.stale, it.fresh, lasts=AT_THE_END, together=True),
+    Fault(
+        "ConfigMap not projected in time",
+        BEFORE,
+        it.stale,
+        it.fresh,
+        lasts=AT_THE_END,
+        together=True,
+        odd=True,
+    ),
     Fault("mig-manager killed in the run", LABELLED, it.crash, delay=RUN),
     Fault("mig-manager's pod deleted in the run", LABELLED, it.delete_manager, delay=RUN),
     Fault("mig-manager crash-looping", LABELLED, it.silence, it.revive, lasts=10.0, together=True),

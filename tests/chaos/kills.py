@@ -12,11 +12,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 
+from autoslicer.core import names
 from autoslicer.core.phases import Phase
+from tests.chaos import breakages
 from tests.chaos.demand import Stream
 from tests.chaos.human import Human
 from tests.chaos.invariants import Violation
 from tests.chaos.journal import Journal
+from tests.chaos.recorder import NODES
 from tests.chaos.scene import Scene
 from tests.cluster.api import Object
 from tests.e2e.controller import CHANGES
@@ -45,7 +48,6 @@ STORM_SHARE = 0.3
 STORM_CHANCE = 0.01
 """of each request to meet each fault in a storm"""
 END_SECONDS = 240.0
-STALE_FILE = 600.0
 
 
 @dataclass(frozen=True)
@@ -272,19 +274,36 @@ class _Trap:
 
 @contextlib.contextmanager
 def _provoked(scene: Scene, aim: str) -> Iterator[None]:
-    """What makes a phase come, or last: a file that comes too late, a scheduler that is slow."""
+    """What makes a phase come, or last: GPUs that are empty after a success, a scheduler that is slow."""
     if aim == Phase.ROLLING_BACK:
-        knobs = scene.cluster.played.knobs
-        before, knobs.touch_seconds = knobs.touch_seconds, STALE_FILE
-        try:
+        with _emptied(scene):
             yield
-        finally:
-            knobs.touch_seconds = before
     elif aim == Phase.VERIFIED:
         with _slow_scheduler(scene):
             yield
     else:
         yield
+
+
+@contextlib.contextmanager
+def _emptied(scene: Scene) -> Iterator[None]:
+    """Each success that mig-manager reports for a change has emptied its GPUs."""
+
+    def listen(path: str, item: Object) -> None:
+        if path != NODES:
+            return
+        name, labels = item["metadata"]["name"], item["metadata"]["labels"]
+        newest = scene.newest(name)
+        ours = labels.get(names.MIG_CONFIG, "").startswith(names.CONFIG_PREFIX)
+        succeeded = ours and labels.get(names.MIG_CONFIG_STATE) == "success"
+        if succeeded and newest is not None and newest.phase is Phase.LABELLED:
+            breakages.clear(scene, name)
+
+    scene.recorder.listen(listen)
+    try:
+        yield
+    finally:
+        scene.recorder.unlisten(listen)
 
 
 @contextlib.contextmanager

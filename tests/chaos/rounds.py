@@ -23,6 +23,20 @@ from tests.e2e.controller import CHANGES
 
 LAYOUTS = ({"1g.10gb": 14}, {"2g.20gb": 6}, {"1g.20gb": 8}, {"3g.40gb": 4})
 """requests for a whole node of two H100s; with several instances a GPU, so that some can be lost alone"""
+ODD = tuple(
+    {"1g.10gb": ones, "2g.20gb": twos, "3g.40gb": threes}
+    for ones, twos, threes in (
+        (5, 1, 2),
+        (6, 2, 1),
+        (3, 2, 2),
+        (8, 1, 1),
+        (4, 3, 1),
+        (2, 1, 3),
+        (9, 2, 0),
+        (1, 3, 2),
+    )
+)
+"""requests for other mixtures, all of which two H100s can hold"""
 IDLE_SECONDS = 45.0
 """where no change begins for so long, a human helps"""
 OWN_SECONDS = 15.0
@@ -106,6 +120,8 @@ class Round:
 
     def _other_layout(self, position: int, node: str) -> dict[str, int]:
         """A request that the present layout cannot serve, or just that one where the fault wants it."""
+        if self._fault.odd:
+            return {profile: count for profile, count in ODD[self._number % len(ODD)].items() if count}
         present = dict(self._scene.state(node).cut)
         if self._fault.same and len(present) == 1:
             return present

@@ -144,6 +144,12 @@ class Gpus:
                         self.model["profiles"][row.profile]["compute_slices"]
                     )
 
+    def empty(self, gpu: int) -> None:
+        """Take every instance of a GPU away at once, as another hand might; not logged."""
+        with self._locked() as state:
+            for slot in range(_INSTANCES):
+                state.gpu[gpu].instance[slot] = _Instance()
+
     def set_busy(self, gpu: int, busy: bool, instance: int | None = None) -> None:
         """Mark one instance (by id), or all of a GPU, as held by an open process or not."""
         with self._locked() as state:
