@@ -10,6 +10,8 @@ from tests.chaos.history import ChangeLife
 from tests.chaos.scene import Scene, paused
 from tests.cluster.waiting import until
 
+OWN_SECONDS = 10.0
+"""a quarantine that lasts longer than it should is ended by a human"""
 PATIENCE = 45.0
 """seconds that a node may stay out of order before a human acts: longer than any recovery of its own takes"""
 
@@ -27,10 +29,12 @@ class Human:
             newest = self._scene.newest(node)
             if not refused(newest) or newest is None or newest.ended is None:
                 continue
+            since = time.time() - newest.ended
             if self._scene.in_order(node):
-                self.release(node)
-                self.released += 1
-            elif time.time() - newest.ended > self._patience and not self._scene.tenants(node):
+                if since > OWN_SECONDS:
+                    self.release(node)
+                    self.released += 1
+            elif since > self._patience and not self._scene.tenants(node):
                 self.repair(node)
                 self.release(node)
                 self.repaired += 1
