@@ -309,15 +309,34 @@ def test_a_sighting_is_a_fresh_read_of_idleness_under_the_taint(phase: Phase) ->
     assert sight((1.0, 2.0), here.change, cached.observation, NOON) == (1.0, 2.0)
 
 
+def _seen(at: float) -> Builder:
+    """What an agent saw at a time: a pod on the GPU that is to change."""
+    seen = mignode(NODE).gpu({"7g.80gb": 1}, pods={"7g.80gb": ["team/c"]}).gpu({"7g.80gb": 1})
+    return seen.set("status.observedAt", rfc3339(at))
+
+
 @pytest.mark.parametrize(
     "disturb",
     [
         lambda here: here.vary("node", lambda node: node.set("spec.taints", [])),
         lambda here: here.vary("node", lambda node: taint(node.set("spec.taints", []), "2")),
         lambda here: here.put(c=pod("team/c").wants({"7g.80gb": 1}).on(NODE)),
+        lambda here: here.put(c=pod("team/c").wants({"7g.80gb": 1}).on(NODE).phase("Pending")),
+        lambda here: here.put(c=pod("team/c").wants({"7g.80gb": 1}).on(NODE).deleting()),
+        lambda here: here.put(c=pod("team/c").wants({"7g.80gb": 1}).on(NODE), agent=_seen(NOON - 1000)),
+        lambda here: here.put(agent=_seen(NOON - 1)),
         lambda here: here.drop("node"),
     ],
-    ids=["no taint", "another taint", "in use", "no node"],
+    ids=[
+        "no taint",
+        "another taint",
+        "in use",
+        "bound and not running",
+        "terminating",
+        "seen long ago",
+        "a pod that only the agent sees",
+        "no node",
+    ],
 )
 def test_a_disturbance_takes_the_sightings_away(disturb: Callable[[Stage], Stage]) -> None:
     """Confirmation starts anew where the taint went or a pod walked in."""

@@ -295,9 +295,17 @@ def test_a_reboot_is_waited_for() -> None:
     assert way.labels == []
 
 
-def test_a_mig_manager_that_stays_away_is_not_waited_for_until_the_deadline() -> None:
+def crashing(way: Way) -> None:
+    """mig-manager's pod is there and never ready."""
+    way.world = way.world.with_pod(MIG_MANAGER, replace(way.world.pods[MIG_MANAGER], ready=False))
+
+
+@pytest.mark.parametrize("away", [gone, crashing])
+def test_a_mig_manager_that_stays_away_is_not_waited_for_until_the_deadline(
+    away: Callable[[Way], None],
+) -> None:
     """Two minutes, as for a restart; then the old layout's label is set, and the taint goes for its pod."""
-    way = Way(meanwhile=gone).go(Answer("pending", offers="before"), turns=30)
+    way = Way(meanwhile=away).go(Answer("pending", offers="before"), turns=30)
     assert way.labels == [BACK]
     assert 120 <= way.times(SetConfig)[0] < 200
     assert way.times(RemoveTaint)
