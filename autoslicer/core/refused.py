@@ -34,8 +34,10 @@ def by_kind(snapshot: Snapshot) -> dict[str, frozenset[Counts]]:
 
 def refused(change: ReconfigurationRow) -> bool:
     """The change ended because the driver would not make its layout."""
+    if phase(change) not in _ENDS:
+        return False
     why = condition(change.status, SUCCEEDED)
-    return phase(change) in _ENDS and why is not None and why.reason in _REFUSED
+    return why is not None and why.reason in _REFUSED
 
 
 def of_node(snapshot: Snapshot, node: NodeRow, known: Mapping[str, frozenset[Counts]]) -> frozenset[Counts]:
