@@ -15,7 +15,8 @@ from autoslicer.cluster.version import release
 from autoslicer.cluster.writer import Writer
 from autoslicer.controller.renewal import Renewal
 from autoslicer.controller.spacing import Spacing
-from autoslicer.core.nominating import OLDEST_VERSION, TAKE_BACK_SECONDS, nomination, rested
+from autoslicer.core import names
+from autoslicer.core.nominating import OLDEST_VERSION, REST_SECONDS, TAKE_BACK_SECONDS, nomination
 from autoslicer.core.phases import Phase, live, phase
 from autoslicer.core.policy import Policy
 from autoslicer.core.reading import Row
@@ -49,6 +50,9 @@ class Nominator:
         self._hinted: set[str] = set()
         self._lost: set[str] = set()
         self._coming: set[str] = set()
+        # changes whose nodes our taint has left, and those of them where that was long enough ago
+        self._lifted: set[str] = set()
+        self._settled: set[str] = set()
         cache.listen(self._hear)
 
     async def run(self) -> None:
@@ -79,8 +83,12 @@ class Nominator:
         if change.name not in self._coming:
             self._coming.add(change.name)
             self._note(change.serves)
-        others = (other for other in self._live.values() if other.name != change.name)
-        return self._spacing.turn(change.name, now, busy=any(map(_on_its_way_back, others)))
+        busy = any(
+            phase(other) is Phase.APPLIED or (phase(other) is Phase.LABELLED and self._spacing.gave(name))
+            for name, other in self._live.items()
+            if name != change.name
+        )
+        return self._spacing.turn(change.name, now, busy=busy)
 
     async def _release(self) -> tuple[int, int]:
         while True:
@@ -110,7 +118,9 @@ class Nominator:
             self._lost.discard(key)
             return
         serving, nodes = self._serving.get(key, {}).values(), self._cache.nodes.rows
-        action = nomination(pod, serving, nodes, self._policies(), now, coming=self._coming)
+        action = nomination(
+            pod, serving, nodes, self._policies(), now, coming=self._coming, settled=self._settled
+        )
         if action is None:
             return
         later = asyncio.get_running_loop().call_later
@@ -156,7 +166,9 @@ class Nominator:
                 self._learn(row, gone=new is None)
             case NodeRow():
                 for change in self._live.values():
-                    self._note(change.serves if change.node == row.name else ())
+                    if change.node == row.name:
+                        self._rest(change)
+                        self._note(change.serves)
             case Policy():
                 self._note(self._serving)
 
@@ -167,7 +179,8 @@ class Nominator:
         """
         self._live.pop(change.name, None)
         if gone or not live(change):
-            self._coming.discard(change.name)
+            for known in (self._coming, self._lifted, self._settled):
+                known.discard(change.name)
         if gone and live(change):
             change = _cancelled(change, time.time())
             asyncio.get_running_loop().call_later(TAKE_BACK_SECONDS, self._forget, change)
@@ -178,9 +191,22 @@ class Nominator:
             self._live[change.name] = change
         for key in change.serves:
             self._serving.setdefault(key, {})[change.name] = change
+        self._rest(change)
         self._note(change.serves)
-        if (rest := rested(change) - time.time()) > 0:
-            asyncio.get_running_loop().call_later(rest, self._note, change.serves)
+
+    def _rest(self, change: ReconfigurationRow) -> None:
+        """Give the scheduler time for all pods that the end of our taint has woken."""
+        node = self._cache.nodes.rows.get(change.node)
+        if phase(change) is not Phase.APPLIED or node is None or change.name in self._lifted:
+            return
+        if all(taint.key != names.TAINT for taint in node.taints):
+            self._lifted.add(change.name)
+            asyncio.get_running_loop().call_later(REST_SECONDS, self._settle_down, change)
+
+    def _settle_down(self, change: ReconfigurationRow) -> None:
+        if change.name in self._live:
+            self._settled.add(change.name)
+        self._note(change.serves)
 
     def _forget(self, change: ReconfigurationRow) -> None:
         for key in change.serves:
@@ -195,11 +221,6 @@ class Nominator:
         """Look at these pods soon."""
         self._due.update(keys)
         self._poked.set()
-
-
-def _on_its_way_back(change: ReconfigurationRow) -> bool:
-    """Our taint is gone, but the slices are not there yet."""
-    return phase(change) is Phase.APPLIED
 
 
 def _cancelled(change: ReconfigurationRow, now: float) -> ReconfigurationRow:

@@ -23,6 +23,10 @@ class Spacing:
         self._asked: dict[str, tuple[float, float]] = {}
         self._given: dict[str, float] = {}
 
+    def gave(self, name: str) -> bool:
+        """The change had its turn of late."""
+        return name in self._given
+
     def turn(self, name: str, now: float, *, busy: bool = False) -> float:
         """In how many seconds to ask again; 0 where it is this change's turn, which it keeps for a while.
 

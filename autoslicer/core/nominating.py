@@ -35,6 +35,7 @@ def nomination(
     now: float,
     *,
     coming: Collection[str] = (),
+    settled: Collection[str] = (),
 ) -> Nominate | None:
     """The hint that the pod lacks, or that it has and must lose; None where all is well.
 
@@ -48,11 +49,12 @@ def nomination(
         now: seconds since the epoch.
         coming: the changes, by name, whose nodes our taint is about to leave; before that no pod can take
             their slices.
+        settled: those whose nodes it has left `REST_SECONDS` ago.
     """
     if pod.phase != "Pending" or pod.node or pod.terminating:
         return None
     found = sorted(serving, key=lambda change: change.name)
-    promised = [change.node for change in found if _promises(change, nodes, policies, coming, now)]
+    promised = [change.node for change in found if _promises(change, nodes, policies, coming, settled)]
     if not _hears(pod):
         promised = []
     wanted = promised[0] if promised else ""
@@ -74,7 +76,7 @@ def _promises(
     nodes: Mapping[str, NodeRow],
     policies: Mapping[str, Policy],
     coming: Collection[str],
-    now: float,
+    settled: Collection[str],
 ) -> bool:
     """The change's slices are there or about to appear, and its pods are to have them."""
     node, policy = nodes.get(change.node), policies.get(change.policy)
@@ -86,17 +88,11 @@ def _promises(
         case Phase.LABELLED:
             return change.name in coming and _offers(node, change)
         case Phase.APPLIED:
-            return now >= rested(change) or _offers(node, change)
+            return change.name in settled or _offers(node, change)
         case Phase.VERIFIED:
             return True
         case _:
             return False
-
-
-def rested(change: ReconfigurationRow) -> float:
-    """When the scheduler has tried all pods that the end of our taint woke (seconds); 0 before that end."""
-    lifted = reached(change, Phase.APPLIED)
-    return 0.0 if lifted is None else lifted + REST_SECONDS
 
 
 def _offers(node: NodeRow, change: ReconfigurationRow) -> bool:

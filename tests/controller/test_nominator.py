@@ -19,6 +19,7 @@ from autoslicer.cluster.tasks import running
 from autoslicer.cluster.writer import Writer
 from autoslicer.controller.nominator import LEAD_SECONDS, Nominator
 from autoslicer.controller.renewal import LONGEST_SECONDS
+from autoslicer.core.phases import Phase, phase
 from tests.cluster.fixture import Cluster
 from tests.cluster_room.waiting import until
 from tests.controller.stage import change_of
@@ -148,5 +149,9 @@ async def test_nodes_come_back_one_after_the_other(cluster: Cluster, client: Cli
         change, now = nominator._live["gpu-a-1"], time.time()
         assert nominator.turn(change, now) == pytest.approx(LEAD_SECONDS)
         assert nominator.turn(change, now + LEAD_SECONDS) == 0
-        assert nominator.turn(replace(change, name="gpu-b-1"), now + 1.9) > 0
-        assert nominator.turn(replace(change, name="gpu-b-1"), now + LEAD_SECONDS + 2.1) == 0
+        other = replace(change, name="gpu-b-1")
+        assert nominator.turn(other, now + 1.0) > 0
+        assert nominator.turn(other, now + LEAD_SECONDS + 2.1) > 0, "the first one is not back yet"
+        _enter(cluster, "Verified")
+        await until(lambda: phase(nominator._live["gpu-a-1"]) is Phase.VERIFIED)
+        assert nominator.turn(other, now + LEAD_SECONDS + 2.2) == 0

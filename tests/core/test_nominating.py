@@ -8,7 +8,7 @@ import pytest
 
 from autoslicer.core import names
 from autoslicer.core.actions import Nominate
-from autoslicer.core.nominating import REST_SECONDS, TAKE_BACK_SECONDS, nomination
+from autoslicer.core.nominating import TAKE_BACK_SECONDS, nomination
 from autoslicer.core.phases import Phase
 from tests.build import NOON, Builder, Node, Pod, change, node
 from tests.core.stages import AFTER, BEFORE, NAME, NODE, Stage, resumed, stage
@@ -16,12 +16,19 @@ from tests.core.stages import AFTER, BEFORE, NAME, NODE, Stage, resumed, stage
 HINT = Nominate("team", "a", "pod-team/a", "", NODE)
 
 
-def _asked(found: Stage, *coming: str) -> Nominate | None:
+def _asked(found: Stage, *coming: str, settled: bool = True) -> Nominate | None:
     """What is done about pod team/a."""
     snapshot = found.snapshot
     serving = [row for row in snapshot.changes.values() if "team/a" in row.serves]
     rows = snapshot.nodes, snapshot.policies
-    return nomination(snapshot.pods["team/a"], serving, *rows, found.now, coming=coming)
+    return nomination(
+        snapshot.pods["team/a"],
+        serving,
+        *rows,
+        found.now,
+        coming=coming,
+        settled=[NAME, "gpu-2-1"] if settled else [],
+    )
 
 
 def _vary(found: Stage, edit: dict[str, object]) -> Stage:
@@ -34,13 +41,13 @@ def _vary(found: Stage, edit: dict[str, object]) -> Stage:
 @pytest.mark.parametrize("phase", [Phase.APPLIED, Phase.VERIFIED])
 def test_a_served_pod_is_nominated_once_its_slices_can_be_taken(phase: Phase) -> None:
     """Once the pods that the end of our taint woke were tried, one that waits is hinted to its node."""
-    assert _asked(stage(phase).at(NOON + REST_SECONDS)) == HINT
+    assert _asked(stage(phase)) == HINT
 
 
 def test_the_scheduler_is_given_time_to_rest() -> None:
     """Right after our taint the hint would be dropped at once, so that it comes a moment later."""
-    assert _asked(stage(Phase.APPLIED).at(NOON + REST_SECONDS - 0.1)) is None
-    assert _asked(stage(Phase.APPLIED).vary("node", _back)) == HINT
+    assert _asked(stage(Phase.APPLIED), settled=False) is None
+    assert _asked(stage(Phase.APPLIED).vary("node", _back), settled=False) == HINT
 
 
 def test_slices_that_are_there_are_hinted_before_the_taint_goes() -> None:
