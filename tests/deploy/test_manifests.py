@@ -117,7 +117,11 @@ EVERYWHERE = {
 }
 RIGHTS = {
     "default": EVERYWHERE,
-    "autoslicer-system": {**EVERYWHERE, ("leases.coordination.k8s.io", ""): {"get", "create", "update"}},
+    "autoslicer-system": {
+        **EVERYWHERE,
+        ("leases.coordination.k8s.io", ""): {"create"},
+        ("leases.coordination.k8s.io", "autoslicer"): {"get", "update"},
+    },
     "gpu-operator": {
         **EVERYWHERE,
         ("pods", ""): READ | {"patch", "delete"},
