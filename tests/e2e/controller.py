@@ -29,6 +29,13 @@ FAST = {
     "AUTOSLICER_RENEW_DEADLINE_SECONDS": "2",
     "AUTOSLICER_RETRY_PERIOD_SECONDS": "1",
 }
+PATIENT = {
+    "AUTOSLICER_PUBLISH_SETTLE_SECONDS": "0.5",
+    "AUTOSLICER_LEASE_DURATION_SECONDS": "15",
+    "AUTOSLICER_RENEW_DEADLINE_SECONDS": "10",
+    "AUTOSLICER_RETRY_PERIOD_SECONDS": "2",
+}
+"""the Lease as users have it, for tests in which nothing but a fault of ours may cost it"""
 
 
 def install(cluster: Cluster) -> None:

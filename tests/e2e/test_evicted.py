@@ -56,7 +56,7 @@ def _budget(cluster: Cluster, **spec: object) -> None:
 
 
 @contextmanager
-def _scene(cluster: Cluster, controller: Controller, drain: int) -> Iterator[tuple[str, str]]:
+def scene(cluster: Cluster, controller: Controller, drain: int) -> Iterator[tuple[str, str]]:
     """A tenant holds half of gpu-a, gpu-b has room for it, and a large pod of higher priority waits."""
     cluster.gpu_node("gpu-a", HALVES, config="all-3g.40gb")
     configure(cluster)
@@ -75,7 +75,7 @@ def _scene(cluster: Cluster, controller: Controller, drain: int) -> Iterator[tup
 
 def test_a_pod_of_lower_priority_makes_room(cluster: Cluster, controller: Controller) -> None:
     """The tenant is evicted, its replacement runs where the plan saw it, and the large pod gets the GPU."""
-    with _scene(cluster, controller, 60) as (tenant, large):
+    with scene(cluster, controller, 60) as (tenant, large):
         _budget(cluster, maxUnavailable=1)
         cluster.wait_running([large])
         until(lambda: phases(changes(cluster)[0])[-1:] == ["Done"], 30, cluster.describe)
@@ -92,7 +92,7 @@ def test_a_pod_of_lower_priority_makes_room(cluster: Cluster, controller: Contro
 
 def test_a_disruption_budget_keeps_its_pods(cluster: Cluster, controller: Controller) -> None:
     """Where the budget allows nothing the pod stays, and after the policy's time the node is as it was."""
-    with _scene(cluster, controller, 5) as (tenant, large):
+    with scene(cluster, controller, 5) as (tenant, large):
         uid = cluster.get_pod(tenant)["metadata"]["uid"]
         _budget(cluster, minAvailable=1)
         until(lambda: any(phases(c)[-1:] == ["Cancelled"] for c in changes(cluster)), 60, cluster.describe)

@@ -16,6 +16,7 @@ from tests.e2e.controller import (
     CHANGES,
     DEPLOY,
     NAMESPACE,
+    PATIENT,
     POLICIES,
     Controller,
     changes,
@@ -23,14 +24,30 @@ from tests.e2e.controller import (
     phases,
     policy,
 )
+from tests.e2e.test_evicted import scene
 
 LEASE = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/autoslicer"
 RIGHTS = granted(sorted(DEPLOY.glob("rbac-*.yaml")), "autoslicer")
 
 
 def test_every_right_is_used_and_none_is_missing(installed: None, cluster: Cluster) -> None:
-    """Through a life of serving, repairing and forgetting, with an answer lost, each right was of use."""
+    """Through a life of serving, repairing, forgetting and evicting each right was of use."""
     before = len(cluster.control_plane.audit())
+    _life(cluster)
+    cluster.reset()
+    evicting = Controller(cluster, PATIENT)
+    try:
+        with scene(cluster, evicting, 60) as (_tenant, large):
+            cluster.wait_running([large], 120)
+    finally:
+        evicting.kill()
+    events = asked(cluster.control_plane.audit()[before:], ACCOUNT)
+    assert not (found := forbidden(events)), f"was forbidden, so a right or a policy is too narrow: {found}"
+    assert not (idle := unused(RIGHTS, events)), f"no scenario here uses these rights: {idle}"
+
+
+def _life(cluster: Cluster) -> None:
+    """One controller's life, from its Lease to the end; the answer to its first status is a conflict."""
     cluster.api.delete(LEASE)
     for node in ("gpu-a", "gpu-b"):
         cluster.gpu_node(node)
@@ -40,8 +57,7 @@ def test_every_right_is_used_and_none_is_missing(installed: None, cluster: Clust
     control = cluster.control_plane
     proxy = FaultProxy(control.server, control.pki.directory)
     direct = control.service_account(NAMESPACE, "autoslicer")
-    settle = {"AUTOSLICER_PUBLISH_SETTLE_SECONDS": "0.5"}
-    controller = Controller(cluster, settle, kubeconfig=proxy.kubeconfig(direct))
+    controller = Controller(cluster, PATIENT, kubeconfig=proxy.kubeconfig(direct))
     try:
         with Agent(cluster, "gpu-a", {}), Agent(cluster, "gpu-b", {}):
             proxy.inject(Answer(409), "patch", path="/migreconfigurations/.*/status")
@@ -52,9 +68,6 @@ def test_every_right_is_used_and_none_is_missing(installed: None, cluster: Clust
     finally:
         controller.kill()
         proxy.close()
-    events = asked(cluster.control_plane.audit()[before:], ACCOUNT)
-    assert not (found := forbidden(events)), f"was forbidden, so a right or a policy is too narrow: {found}"
-    assert not (idle := unused(RIGHTS, events)), f"no scenario here uses these rights: {idle}"
 
 
 def _history(cluster: Cluster, node: str, count: int) -> None:
