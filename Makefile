@@ -65,6 +65,11 @@ bench-calm: uv debian sync ## A minute of rest and two of storm on the real cont
 bench-planner: sync ## Compare our plans with first-fit, best-fit and nos on generated clusters (minutes)
 	@"$(UV)" run --no-sync python -m benchmarks.planner $(ARGS)
 
+.PHONY: bench-fidelity
+bench-fidelity: uv debian sync ## See whether pods get the slices that were cut for them beside older rivals (half an hour)
+	@"$(UV)" run --no-sync python -m tests.cluster.tools
+	@"$(UV)" run --no-sync python -m benchmarks.fidelity $(ARGS)
+
 .PHONY: docs
 docs: sync ## Write the module list of docs/architecture.md anew
 	@"$(UV)" run --no-sync python -m tests.architecture --write

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from autoslicer.core import gpu_operator, idleness
+from autoslicer.core import gpu_operator, idleness, names
 from autoslicer.core.demand import SCHEDULERS
 from autoslicer.core.policy import Eviction, Policy
 from autoslicer.core.rows import MigGpuRow, MigNodeRow, NodeRow, PodRow
@@ -26,6 +26,8 @@ def kept(snapshot: Snapshot, pod: PodRow) -> str:
         return "is annotated not to be disturbed"
     if pod.scheduler not in SCHEDULERS:
         return f"is left to the scheduler {pod.scheduler}, so that nobody knows where it would run"
+    if any(t.operator == "Exists" and t.key in ("", names.TAINT) for t in pod.tolerations):
+        return "tolerates our taint, so that its replacement could come back at once"
     if gpu_operator.is_operators(snapshot, pod):
         return "is the GPU Operator's own"
     return ""

@@ -87,13 +87,14 @@ def test_two_pods_make_room_for_one_above_them() -> None:
         {"a": tenant("low/a").annotations({"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"})},
         {"a": tenant("low/a").annotations({"karpenter.sh/do-not-disrupt": "true"})},
         {"a": tenant("low/a").set("spec.schedulerName", "volcano")},
+        {"a": tenant("low/a").tolerates()},
         {"a": tenant("low/a").deleting()},
         {"agent": mignode("full").gpu(LAYOUT, pods={"1g.10gb": [*TENANTS]}, processes=1)},
     ],
     ids=[
         *("forbidden", "no agent", "no place for the replacements", "no higher priority", "one is as high"),
         *("bare", "daemon set", "static", "opted out", "not safe to evict", "not to be disrupted"),
-        *("another scheduler", "leaving already", "a stranger's process"),
+        *("another scheduler", "tolerates everything", "leaving already", "a stranger's process"),
     ],
 )
 def test_nobody_goes_where_one_of_them_must_stay(more: dict[str, Builder | None]) -> None:
