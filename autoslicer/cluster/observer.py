@@ -8,10 +8,16 @@ from dataclasses import replace
 
 from autoslicer.cluster import paths
 from autoslicer.cluster.cache import Cache
-from autoslicer.cluster.client import Client, Object, RefusedError
+from autoslicer.cluster.client import Client, Object, RefusedError, UnreachableError
 from autoslicer.core import reading
 from autoslicer.core.rows import ReconfigurationRow
 from autoslicer.core.snapshot import Snapshot, node_named
+
+MOST_ATTEMPTS = 3
+FIRST_PAUSE = 0.1
+"""seconds until a read is tried again; doubled"""
+PASSING = (429, 500, 502, 503, 504)
+"""HTTP statuses of an API server that may answer better in a moment"""
 
 
 class UnreadableError(Exception):
@@ -33,7 +39,7 @@ async def look(client: Client, cache: Cache, change: ReconfigurationRow) -> Snap
         _get(client, paths.one(paths.NODES, change.node)),
         _get(client, paths.one(paths.POLICIES, change.policy)),
     )
-    pods = (await client.get(paths.PODS, fieldSelector=f"spec.nodeName={change.node}")).get("items") or []
+    pods = (await _read(client, paths.PODS, fieldSelector=f"spec.nodeName={change.node}")).get("items") or []
     keys = [key.partition("/") for key in change.serves]
     served = await asyncio.gather(*(_get(client, paths.pod(namespace, name)) for namespace, _, name in keys))
     pods += [pod for pod in served if pod is not None]
@@ -94,8 +100,23 @@ def _renewed(
 
 async def _get(client: Client, path: str) -> Object | None:
     try:
-        return await client.get(path)
+        return await _read(client, path)
     except RefusedError as error:
         if error.status == 404:
             return None
         raise
+
+
+async def _read(client: Client, path: str, **query: str) -> Object:
+    """GET, asked for again soon where that may help: one look is many reads, and fails with any of them."""
+    for attempt in range(MOST_ATTEMPTS - 1):
+        try:
+            return await client.get(path, **query)
+        except UnreachableError:
+            pause = 0.0
+        except RefusedError as error:
+            if error.status not in PASSING:
+                raise
+            pause = error.retry_after
+        await asyncio.sleep(max(pause, FIRST_PAUSE * 2**attempt))
+    return await client.get(path, **query)

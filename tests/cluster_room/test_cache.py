@@ -75,6 +75,7 @@ async def test_the_maps_of_a_policy_are_followed_as_long_as_it_is_there(
 
 async def test_a_snapshot_is_made_anew_when_something_has_changed(cluster: Cluster, client: Client) -> None:
     """While nothing changes it is the same one; our writes and those of others are in the next."""
+    label = "nvidia.com/gpu.deploy.x"
     cluster.plain_node("a")
     cache = Cache(client)
     async with running(cache.run()):
@@ -83,12 +84,12 @@ async def test_a_snapshot_is_made_anew_when_something_has_changed(cluster: Clust
         before = cache.snapshot()
         assert cache.snapshot() is before
         cache.nodes.observe(
-            await client.patch(paths.one(paths.NODES, "a"), {"metadata": {"labels": {"x": "1"}}})
+            await client.patch(paths.one(paths.NODES, "a"), {"metadata": {"labels": {label: "1"}}})
         )
         ours = cache.snapshot()
-        assert (before.nodes["a"].labels.get("x"), ours.nodes["a"].labels.get("x")) == (None, "1")
-        cluster.label("a", {"x": "2"})
-        await until(lambda: cache.snapshot().nodes["a"].labels["x"] == "2")
+        assert (before.nodes["a"].labels.get(label), ours.nodes["a"].labels.get(label)) == (None, "1")
+        cluster.label("a", {label: "2"})
+        await until(lambda: cache.snapshot().nodes["a"].labels[label] == "2")
         _policy(cluster, "p")
         cache.policies.apply("ADDED", await client.get(paths.one(paths.POLICIES, "p")))
         assert set(cache.snapshot().policies) == {"p"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -10,13 +11,19 @@ from pathlib import Path
 import pytest
 
 from autoslicer.cluster import paths
+from autoslicer.cluster.cache import Cache
 from autoslicer.cluster.client import Client, RefusedError, UnreachableError
 from autoslicer.cluster.connection import connect
+from autoslicer.cluster.observer import look
+from autoslicer.core import reading
 from tests.cluster.fault_proxy import FaultProxy
 from tests.cluster.faults import Answer, Expired, Fault, HalfOpen, Reset, Silence, Slow
 from tests.cluster.fixture import Cluster
+from tests.controller.stage import waiting_change
 
 NODE = "/api/v1/nodes/plain"
+LABEL = "nvidia.com/gpu.deploy.x"
+"""a label that the controller's account may set"""
 
 
 @pytest.fixture
@@ -37,7 +44,7 @@ async def through(faults: FaultProxy, account: Path) -> AsyncIterator[Client]:
 
 async def _label(client: Client, value: str) -> None:
     async with asyncio.timeout(5):
-        await client.patch(NODE, {"metadata": {"labels": {"x": value}}})
+        await client.patch(NODE, {"metadata": {"labels": {LABEL: value}}})
 
 
 async def test_without_a_rule_everything_goes_through(
@@ -46,9 +53,9 @@ async def test_without_a_rule_everything_goes_through(
     """Reads, writes, watches and refusals are as they are without the proxy, and each is on record."""
     cluster.plain_node("plain")
     await _label(through, "1")
-    assert (await through.get(NODE))["metadata"]["labels"]["x"] == "1"
+    assert (await through.get(NODE))["metadata"]["labels"][LABEL] == "1"
     events = through.watch(paths.NODES)
-    while (await anext(events))["object"]["metadata"]["labels"].get("x") != "2":
+    while (await anext(events))["object"]["metadata"]["labels"].get(LABEL) != "2":
         await _label(through, "2")
     await events.aclose()  # type: ignore[attr-defined]
     with pytest.raises(RefusedError, match="forbidden"):
@@ -57,7 +64,7 @@ async def test_without_a_rule_everything_goes_through(
         *(("patch", 200, 200), ("get", 200, 200), ("watch", 200, 200)),
         *(("patch", 200, 200), ("delete", 403, 403)),
     ]
-    assert faults.writes("nodes")[0].body == {"metadata": {"labels": {"x": "1"}}}
+    assert faults.writes("nodes")[0].body == {"metadata": {"labels": {LABEL: "1"}}}
 
 
 @pytest.mark.parametrize(
@@ -92,9 +99,9 @@ async def test_a_write_that_meets_a_fault(
                 await _label(through, "1")
         assert isinstance(failed.value, RefusedError) == isinstance(fault, Answer)
     carried_out = isinstance(fault, Slow) or getattr(fault, "lost", False)
-    assert (cluster.labels("plain").get("x") == "1") == carried_out
+    assert (cluster.labels("plain").get(LABEL) == "1") == carried_out
     await _label(through, "2")
-    assert cluster.labels("plain")["x"] == "2"
+    assert cluster.labels("plain")[LABEL] == "2"
 
 
 async def test_a_write_that_is_held_up_comes_although_its_sender_is_gone(
@@ -106,9 +113,9 @@ async def test_a_write_that_is_held_up_comes_although_its_sender_is_gone(
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.1):
             await _label(through, "late")
-    assert "x" not in cluster.labels("plain")
+    assert LABEL not in cluster.labels("plain")
     await asyncio.sleep(1)
-    assert cluster.labels("plain")["x"] == "late"
+    assert cluster.labels("plain")[LABEL] == "late"
 
 
 @pytest.mark.parametrize(("fault", "end"), [(HalfOpen(1), UnreachableError), (Expired(1), None)], ids=str)
@@ -175,3 +182,21 @@ async def _codes(client: Client, count: int) -> list[int]:
         except UnreachableError:
             found.append(0)
     return found
+
+
+async def test_a_look_outlives_what_passes(cluster: Cluster, faults: FaultProxy, through: Client) -> None:
+    """One look is many reads: each is tried again where an error may pass, and not where it will not."""
+    row = reading.change(cluster.api.get(f"{paths.CHANGES}/{waiting_change(cluster, 'gpu-a')}"))
+    look_at = functools.partial(look, through, Cache(through), row)
+    faults.inject(Answer(503), "get", path="nodes/gpu-a")
+    faults.inject(Answer(429), "list", path="pods", times=2)
+    faults.inject(Reset(lost=True), "get", path="policies/default")
+    assert "gpu-a" in (await look_at()).nodes
+    faults.clear()
+    faults.inject(Answer(503), "get", path="nodes/gpu-a", times=3)
+    with pytest.raises(RefusedError, match="503"):
+        await look_at()
+    faults.inject(Answer(403), "list", path="pods")
+    with pytest.raises(RefusedError, match="403"):
+        await look_at()
+    assert "gpu-a" in (await look_at()).nodes

@@ -22,6 +22,8 @@ from tests.cluster_room.waiting import until
 from tests.e2e.controller import NAMESPACE
 
 NODE = "/api/v1/nodes/plain"
+LABEL = "nvidia.com/gpu.deploy.x"
+"""a label that the controller's account may set"""
 TIMINGS = LeaseTimings(6, 5, 1)
 LEASE = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/autoslicer"
 
@@ -78,7 +80,7 @@ def test_the_clock_goes_on_while_the_process_stands_still() -> None:
 
 
 async def _label(client: Client, value: str) -> None:
-    await client.patch(NODE, {"metadata": {"labels": {"x": value}}})
+    await client.patch(NODE, {"metadata": {"labels": {LABEL: value}}})
 
 
 async def test_writes_end_with_the_fence_and_reads_do_not(
@@ -96,9 +98,9 @@ async def test_writes_end_with_the_fence_and_reads_do_not(
     for write in (_label(fenced, "late"), fenced.delete(NODE, uid="x"), fenced.create(NODE, {})):
         with pytest.raises(FencedError):
             await write
-    assert (await fenced.get(NODE))["metadata"]["labels"]["x"] == "in-time"
+    assert (await fenced.get(NODE))["metadata"]["labels"][LABEL] == "in-time"
     await _label(through, "not-fenced")
-    assert [one.body["metadata"]["labels"]["x"] for one in faults.writes("nodes")] == [
+    assert [one.body["metadata"]["labels"][LABEL] for one in faults.writes("nodes")] == [
         "in-time",
         "not-fenced",
     ]
