@@ -17,8 +17,9 @@ RENEWED = "2026-11-20T12:00:00.000000Z"
 
 @pytest.fixture
 def as_kim(cluster: Cluster, autoslicer: Command) -> Iterator[Command]:
-    """Run a command line as somebody who has nothing but the role to stop autoslicer."""
+    """Run a command line as somebody who has nothing but the role to stop autoslicer; nobody led before."""
     plane = cluster.control_plane
+    cluster.api.delete(f"{LEASES}/autoslicer")
     plane.apply(DEPLOY / "namespace.yaml", DEPLOY / "rbac-humans.yaml")
     plane.kubectl("create", "serviceaccount", "kim", "-n", NAMESPACE)
     bound = ("--role=autoslicer-stop", f"--serviceaccount={NAMESPACE}:kim")

@@ -55,7 +55,8 @@ def test_the_first_change_of_a_kind_goes_alone(cluster: Cluster, controller: Con
     policy(cluster, disruption={"budgets": [{"nodes": "100%"}], "cooldownSeconds": 0})
     controller.start()
     pods = [cluster.pod(f"train-{n}", {"3g.40gb": 1}) for n in range(4)]
-    cluster.wait_running(pods)
-    until(lambda: all(phases(change)[-1:] == ["Done"] for change in changes(cluster)), 20, cluster.describe)
+    # one after the other takes twice as long
+    cluster.wait_running(pods, 180)
+    until(lambda: all(phases(change)[-1:] == ["Done"] for change in changes(cluster)), 60, cluster.describe)
     first, second = sorted(changes(cluster), key=lambda change: str(change["status"]["startedAt"]))
     assert seconds(second["status"]["startedAt"]) >= seconds(first["status"]["steps"][-1]["at"])
