@@ -52,8 +52,8 @@ def give_back(snapshot: Snapshot, sites: Mapping[str, Site], needed: Collection[
     wakes: list[float] = []
     for name, site in sites.items():
         row, policy = site.row, _asking(site)
-        reshape = None if policy is None else _reshape(snapshot, site, policy, meant, now)
-        if policy is None or reshape is None:
+        gpus = () if policy is None else _changes(snapshot, site, policy, meant, now)
+        if policy is None or not gpus:
             if names.IDLE_SINCE in row.annotations:
                 actions.append(NoteOnNode(name, row.resource_version, names.IDLE_SINCE, ""))
             continue
@@ -64,7 +64,7 @@ def give_back(snapshot: Snapshot, sites: Mapping[str, Site], needed: Collection[
         if now < due:
             wakes.append(due)
         elif since is not None and name not in needed:
-            reshapes.append(reshape)
+            reshapes.append(_reshape(snapshot, site, policy, gpus))
     return GiveBack((*actions, *_unknown(sites, meant)), tuple(reshapes), tuple(wakes))
 
 
@@ -93,23 +93,35 @@ class _Meanings:
         return self._known[key]
 
 
-def _reshape(snapshot: Snapshot, site: Site, policy: Policy, meant: _Meanings, now: float) -> Reshape | None:
-    """The change to the idle layout; None where the node has it, is in use, or may not change."""
-    assessment, row = site.assessment, site.row
+def _changes(
+    snapshot: Snapshot, site: Site, policy: Policy, meant: _Meanings, now: float
+) -> tuple[GpuTarget, ...]:
+    """Every GPU of a node that is to get its idle layout; none where it has that or may not get it now."""
+    assessment = site.assessment
     if assessment is None or assessment.refusal is not None or site.drift is not None:
-        return None
-    if idleness.busy(snapshot, row.name, now) or (wanted := meant.of(site, policy)) is None:
-        return None
+        return ()
+    wanted = meant.of(site, policy)
+    if wanted is None or all(gpu.layout == after for gpu, after in zip(assessment.gpus, wanted, strict=True)):
+        return ()
+    if idleness.busy(snapshot, site.row.name, now):
+        return ()
     gpus = tuple(
         GpuTarget(gpu.index, gpu.layout, after, gpu.layout != after)
         for gpu, after in zip(assessment.gpus, wanted, strict=True)
     )
-    changed = [(gpu, have.geometry) for gpu, have in zip(gpus, assessment.gpus, strict=True) if gpu.changed]
-    if not changed or policy.denied(gpus) or not all(_possible(gpu, geometry) for gpu, geometry in changed):
-        return None
-    source, entries = evidence.config(row), configs.entries_of(gpus)
+    alike = {
+        (id(have.geometry), gpu.before is None, gpu.after): (gpu, have.geometry)
+        for gpu, have in zip(gpus, assessment.gpus, strict=True)
+        if gpu.changed
+    }
+    possible = all(_possible(gpu, geometry) for gpu, geometry in alike.values())
+    return gpus if possible and not policy.denied(gpus) else ()
+
+
+def _reshape(snapshot: Snapshot, site: Site, policy: Policy, gpus: tuple[GpuTarget, ...]) -> Reshape:
+    source, entries = evidence.config(site.row), configs.entries_of(gpus)
     target = target_name(snapshot.config_maps.get(policy.config_map), source, entries)
-    return Reshape(row.name, policy.name, source, target, gpus, (), cause=Cause.IDLE)
+    return Reshape(site.row.name, policy.name, source, target, gpus, (), cause=Cause.IDLE)
 
 
 def _possible(gpu: GpuTarget, geometry: Geometry) -> bool:

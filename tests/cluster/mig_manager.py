@@ -45,6 +45,7 @@ class MigManager:
         self._pod = ""
         self._process: Process | None = None
         self._not_before = 0.0
+        self._said = 0
 
     @property
     def log(self) -> Path:
@@ -59,7 +60,14 @@ class MigManager:
             self._pod, self._process = uid, self._made(config)
         if self._process is not None and not self._process.alive and time.monotonic() >= self._not_before:
             self._not_before = time.monotonic() + RESTART_SECONDS
+            self._said = self.log.stat().st_size if self.log.exists() else 0
             self._process.start()
+
+    def rests(self, pod: Object) -> bool:
+        """It runs for this pod, has dealt with the label that it found there, and waits for another."""
+        if self._pod != pod["metadata"]["uid"] or self._process is None or not self._process.alive:
+            return False
+        return b"Waiting for change" in self.log.read_bytes()[self._said :]
 
     def stop(self) -> None:
         """Kill it, where it runs."""

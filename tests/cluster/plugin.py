@@ -34,6 +34,11 @@ class Plugin:
         if new != have:
             self._patch("/status", {"status": {"capacity": new, "allocatable": new}})
 
+    @property
+    def enumerated(self) -> bool:
+        """The plugin that runs now has looked at the GPUs, and looks no more."""
+        return self._devices is not None
+
     def discover(self, node: Object) -> None:
         """Label the node as GPU feature discovery does, as soon as its pod runs."""
         labels = labels_of(self._gpus)

@@ -14,11 +14,14 @@ PLUGIN = operator.OPERANDS["device-plugin"]
 
 def wipe(cluster: Cluster, node: str) -> None:
     """As a reboot does: no instance is left, and the device plugin looks anew; mig-manager does nothing."""
-    cluster.played.nodes[node].gpus.cut({}, {})
+    played = cluster.played.nodes[node]
+    until(lambda: any(map(played.mig_manager.rests, cluster.operands(node))), 30, cluster.describe)
+    played.gpus.cut({}, {})
     for pod in cluster.operands(node):
         if pod["metadata"]["labels"]["app"] == PLUGIN:
             cluster.api.delete(f"/api/v1/namespaces/{operator.NAMESPACE}/pods/{pod['metadata']['name']}")
     until(lambda: cluster.slices(node) == {}, 20, cluster.describe)
+    until(lambda: played.plugin.enumerated, 30, cluster.describe)
 
 
 def drifted(cluster: Cluster) -> int:
@@ -59,3 +62,21 @@ def test_a_wiped_node_gets_its_layout_back_once_it_is_idle(cluster: Cluster, con
     cluster.delete_pod(holder)
     until(lambda: cluster.layout("gpu-b") == [{"7g.80gb": 1}, {"7g.80gb": 1}], 60, cluster.describe)
     until(lambda: drifted(cluster) == 0, 60, cluster.describe)
+
+
+def test_a_plugin_that_tells_an_old_story_is_restarted(cluster: Cluster, controller: Controller) -> None:
+    """Where the GPUs are as they ought to be, nothing of them is touched; only with the policy's word."""
+    cluster.gpu_node("gpu-a", {"7g.80gb": 1}, {"7g.80gb": 1})
+    configure(cluster)
+    wipe(cluster, "gpu-a")
+    cluster.played.nodes["gpu-a"].gpus.cut({"7g.80gb": 1}, {"7g.80gb": 1})
+    made = len(cluster.nvml_log("gpu-a"))
+    recovery = {"pendingDeadlineSeconds": 5, "deleteOperatorPods": False}
+    policy(cluster, recovery=recovery)
+    controller.start()
+    until(lambda: drifted(cluster) == 1, 60, cluster.describe)
+    cluster.watch_for(lambda: cluster.slices("gpu-a") == {}, 8)
+    cluster.api.patch(f"{POLICIES}/default", {"spec": {"recovery": {**recovery, "deleteOperatorPods": True}}})
+    until(lambda: cluster.slices("gpu-a") == {"7g.80gb": 2}, 60, cluster.describe)
+    until(lambda: drifted(cluster) == 0, 30, cluster.describe)
+    assert (changes(cluster), len(cluster.nvml_log("gpu-a"))) == ([], made)

@@ -10,7 +10,7 @@ from typing import Any
 from autoslicer.core import evidence, names
 from autoslicer.core.actions import Action
 from autoslicer.core.fitting import slices
-from autoslicer.core.phases import live
+from autoslicer.core.phases import live, started
 from autoslicer.core.policy import BUILT_IN, Mode, Policy
 from autoslicer.core.rows import NodeRow, PodRow
 from autoslicer.core.transition import tainted
@@ -93,6 +93,8 @@ def guard(cluster: Cluster) -> None:
             assert len(alive) <= 1, f"{node.name} is in two changes at once"
             ours = any(taint.key == names.TAINT for taint in node.taints)
             assert not ours or (alive and tainted(node, alive[0])), "the taint outlives its change"
+            marked = names.MARKS in node.annotations
+            assert not marked or (alive and started(alive[0])), "the marks outlive their change"
             assert evidence.state(node) != "failed", "mig-manager was asked for what it cannot do"
         for pod in world.pods.values():
             assert pod.phase != "Failed", f"{pod.key} was bound where its slices are not"
