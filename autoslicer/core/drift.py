@@ -124,9 +124,10 @@ def _found(node: NodeRow) -> Counts | None:
 
 
 def _less(seen: Layouts, due: Layouts) -> bool:
-    """No GPU holds anything that is not due."""
+    """No GPU holds anything that is not due, and none is in MIG mode that ought not to be."""
     return all(
-        Counter(dict(has or ())) <= Counter(dict(ought or ())) for has, ought in zip(seen, due, strict=True)
+        Counter(dict(has or ())) <= Counter(dict(ought or ())) and (ought is not None or has is None)
+        for has, ought in zip(seen, due, strict=True)
     )
 
 

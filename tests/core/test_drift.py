@@ -115,6 +115,10 @@ STORIES: dict[str, tuple[list[Builder], tuple[Way, tuple[str, ...]] | None]] = {
     "wiped, the plugin is behind": ([machine(*BOTH), seen({}, {})], LAYOUT),
     "half wiped": ([machine(ONES, {}), seen(ONES, {})], LAYOUT),
     "mode wiped": ([machine(None, None), seen(None, None)], LAYOUT),
+    "MIG mode switched on by hand": (
+        [machine({}, {}).labels({names.MIG_CONFIG: "all-disabled"}), seen({}, {})],
+        None,
+    ),
     "cut by hand": ([machine(SEVEN, SEVEN), seen(SEVEN, SEVEN)], None),
     "cut by hand behind the plugin": ([machine(*BOTH), seen(SEVEN, SEVEN)], STALE_PLUGIN),
     "the agent says the plugin is behind": ([machine({}, {}), seen(*BOTH)], STALE_PLUGIN),

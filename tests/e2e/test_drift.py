@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import pytest
+
 from tests.cluster import operator
 from tests.cluster.fixture import Cluster
 from tests.cluster.waiting import until
@@ -10,6 +14,16 @@ from tests.e2e.controller import POLICIES, Controller, changes, configure, phase
 DEADLINE = 20
 """seconds that mig-manager has for itself first, and then for the repair"""
 PLUGIN = operator.OPERANDS["device-plugin"]
+
+
+@pytest.fixture
+def controller(installed: None, cluster: Cluster) -> Iterator[Controller]:
+    """One that keeps its Lease on a busy machine: nothing here is about losing it."""
+    lease = {"LEASE_DURATION": "30", "RENEW_DEADLINE": "20", "RETRY_PERIOD": "2"}
+    environment = {f"AUTOSLICER_{name}_SECONDS": seconds for name, seconds in lease.items()}
+    made = Controller(cluster, {"AUTOSLICER_PUBLISH_SETTLE_SECONDS": "0.5", **environment})
+    yield made
+    made.kill()
 
 
 def wipe(cluster: Cluster, node: str) -> None:
