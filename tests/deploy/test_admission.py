@@ -261,9 +261,7 @@ def test_the_policies_are_sound(almighty: Cluster) -> None:
         20,
         lambda: f"of {sorted(names)} these are checked: {[one['metadata']['name'] for one in ours()]}",
     )
-    assert {one["metadata"]["name"]: one["status"]["typeChecking"] for one in checked} == dict.fromkeys(
-        names, {}
-    )
+    assert {one["metadata"]["name"] for one in checked if one["status"]["typeChecking"] == {}} == names
     phases = ", ".join(f"'{phase}'" for phase in Phase if phase in FINAL)
     [own] = [one for one in checked if one["metadata"]["name"] == "autoslicer-own"]
     assert any(phases in rule["expression"] for rule in own["spec"]["validations"])
