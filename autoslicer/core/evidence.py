@@ -25,6 +25,11 @@ def settled(node: NodeRow) -> bool:
     return state(node) not in ("pending", "rebooting")
 
 
+def rebooting(node: NodeRow) -> bool:
+    """mig-manager waits for a reboot of the node, and goes on by itself afterwards."""
+    return state(node) == "rebooting"
+
+
 def paused(node: NodeRow) -> tuple[str, ...]:
     """The `nvidia.com/gpu.deploy.*` labels that mig-manager has paused, sorted.
 

@@ -59,7 +59,11 @@ def _remedy(change: ReconfigurationRow, node: NodeRow, manager: PodRow | None, s
     """
     clients = evidence.left_paused(node)
     another = manager is None or manager.created >= since
-    if clients and (evidence.settled(node) or (not another and _overdue(change, since))):
+    if (
+        clients
+        and not evidence.rebooting(node)
+        and (evidence.settled(node) or (not another and _overdue(change, since)))
+    ):
         return RestoreClients(node.name, node.resource_version, clients)
     for taint in lift(node):
         return taint

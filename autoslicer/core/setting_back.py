@@ -53,7 +53,7 @@ def begin(
     obstacle = _obstacle(change, node, seen.snapshot, now)
     if why.reason is Reason.PluginMissing:
         obstacle = Verdict(node.name, why.reason, "no layout would be advertised")
-    if obstacle is not None and not evidence.left_paused(node):
+    if obstacle is not None and (not evidence.left_paused(node) or evidence.rebooting(node)):
         told = replace(why, message=f"{why.message}; not set back: {obstacle.message}")
         return end(change, node, now, Phase.QUARANTINED, told)
     waits = DRAIN_SECONDS + timing.idle_confirm + PUBLISH_SECONDS + timing.publish_settle
@@ -144,6 +144,7 @@ def way_back(change: ReconfigurationRow, node: NodeRow, snapshot: Snapshot) -> C
     return replace(other, name=change.source) if meant == {before} else other
 
 
+REBOOTING = "mig-manager waits for the node to reboot, and would do so again for another label"
 _NOT_BACK = "; not set back: "
 
 
@@ -157,6 +158,8 @@ def _obstacle(change: ReconfigurationRow, node: NodeRow, snapshot: Snapshot, now
         return Verdict(node.name, Reason.LayoutDrift, "what was there before was not what ought to be")
     if not node.ready or node.terminating:
         return Verdict(node.name, Reason.NotReady, "the node is not Ready")
+    if evidence.rebooting(node):
+        return Verdict(node.name, Reason.ChangeInProgress, REBOOTING)
     if applying.untouched(change, node):
         return None
     return validation.in_use(change, snapshot, now)

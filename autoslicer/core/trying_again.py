@@ -123,6 +123,8 @@ def _obstacle(change: ReconfigurationRow, node: NodeRow, snapshot: Snapshot, now
     refusal = validation.unwanted(change, snapshot) or eligibility.off_limits(snapshot, node, change.name)
     if refusal is None and not tainted(node, change):
         refusal = Verdict(node.name, Reason.DrainBlocked, f"somebody took {names.TAINT} from the node")
+    if refusal is None and evidence.rebooting(node):
+        refusal = Verdict(node.name, Reason.ChangeInProgress, setting_back.REBOOTING)
     return refusal or validation.in_use(change, snapshot, now)
 
 

@@ -349,6 +349,8 @@ class AnyOrder(RuleBasedStateMachine):
         match action:
             case SetConfig():
                 assert action.config, "the label is never blanked"
+                assert node is not None
+                assert evidence.state(node) != "rebooting", "it would be rebooted again"
                 self.count(what)
                 if here is Phase.ROLLING_BACK:
                     self.may_go_back(action, seen)
@@ -362,6 +364,7 @@ class AnyOrder(RuleBasedStateMachine):
                 self.count(what)
                 assert node is not None
                 assert {node.labels[key] for key in action.clients} == {names.PAUSED}
+                assert evidence.state(node) != "rebooting", "it is about to go"
                 late = self.now >= (self.change.status.deadline or 0.0)
                 assert evidence.settled(node) or late or self.overdue, "a run that is not over"
                 given_up, pod = condition(self.change.status, GIVEN_UP), self.world.pods.get(MIG_MANAGER)

@@ -295,6 +295,14 @@ def test_a_reboot_is_waited_for() -> None:
     assert way.labels == []
 
 
+def test_a_reboot_that_does_not_come_quarantines() -> None:
+    """Another label would only ask for another reboot: none is set, and the clients stay away."""
+    way = Way().go(Answer("rebooting", left=True, offers="nothing"))
+    assert way.end == ("Quarantined", "ApplyStuck")
+    assert "its state is rebooting" in way.message
+    assert (way.labels, way.times(RestoreClients), way.world.taints) == ([], [], [])
+
+
 def crashing(way: Way) -> None:
     """mig-manager's pod is there and never ready."""
     way.world = way.world.with_pod(MIG_MANAGER, replace(way.world.pods[MIG_MANAGER], ready=False))

@@ -81,7 +81,7 @@ class Controller:
     def start(self) -> None:
         """Start it and wait until it leads."""
         self.launch()
-        until(lambda: "leading" in self.said(), 30, self.process.tail)
+        until(lambda: "leading" in self.said(), 90, self.process.tail)
 
     def start_calmly(self) -> None:
         """Start it with the usual times of a Lease: it keeps leading while the machine has much to do."""
@@ -93,7 +93,7 @@ class Controller:
         """Start it and wait until it serves its endpoints."""
         self._read = len(self._text())
         self.process.start()
-        until(lambda: '"port"' in self.said(), 30, self.process.tail)
+        until(lambda: '"port"' in self.said(), 90, self.process.tail)
 
     def said(self) -> str:
         """Its log since it was last started."""

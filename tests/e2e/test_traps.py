@@ -41,6 +41,25 @@ def test_a_mig_manager_that_stays_stuck_is_left_with_its_old_layout(
     assert change["status"]["quarantinedUntil"]
 
 
+def test_an_api_server_that_is_away_for_a_moment(cluster: Cluster, controller: Controller) -> None:
+    """One failed poll ends mig-manager's run at pending for good; the next name serves the pods."""
+    cluster.gpu_node("gpu-a")
+    configure(cluster)
+    policy(cluster, recovery={"pendingDeadlineSeconds": 20})
+    controller.start_calmly()
+    cluster.pod("infer", {"1g.10gb": 1})
+    plugin = "nvidia.com/gpu.deploy.device-plugin"
+    until(
+        lambda: cluster.labels("gpu-a")[plugin].startswith("paused"), PATIENCE, cluster.describe, every=0.05
+    )
+    cluster.restart_apiserver()
+    until(lambda: _final(cluster, 0) in ("Done", "RolledBack", "Quarantined"), PATIENCE, cluster.describe)
+    [change] = changes(cluster)
+    print(f"attempts: {change['status']['attempt']}")
+    assert _final(cluster, 0) == "Done"
+    assert cluster.in_service("gpu-a")
+
+
 def test_a_failure_after_a_success_gives_the_clients_back(cluster: Cluster, controller: Controller) -> None:
     """mig-manager then leaves them paused, and so does its rollback to the layout that is still there."""
     cluster.gpu_node("gpu-a")
