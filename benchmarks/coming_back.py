@@ -17,7 +17,7 @@ from tests.cluster.nodes import document
 BEFORE, AFTER = "nvidia.com/mig-1g.10gb", "nvidia.com/mig-7g.80gb"
 """what a node offers: seven of the one, then one of the other"""
 APART_SECONDS = 2.1
-PLUGIN_SECONDS = (1.0, 1.9)
+PLUGIN_SECONDS = (1.5, 2.5)
 """from the end of the taint to the slices, unless another node's came just before"""
 _CLIENT = "nvidia.com/gpu.deploy.dcgm-exporter"
 

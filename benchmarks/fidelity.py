@@ -1,10 +1,10 @@
 """Whether pods get the slices that were cut for them, beside older rivals, with and without hints.
 
-`python -m benchmarks.fidelity [--rounds N] [--nodes N] [--seed N] [-o json]`: in each round every node is
-cut anew for one pod, by the real controller on the real control plane with the real kube-scheduler. Three
-times as many pods ask for the same slices; they are older, of equal or lower priority, and opted out of
-autoslicer, so that nothing is cut for them. Only mig-manager and the device plugin are played; see
-`coming_back`.
+`python -m benchmarks.fidelity [--rounds N] [--nodes N] [--seed N] [--only hints|plain] [-o json]`: in each
+round every node is cut anew for one pod, by the real controller on the real control plane with the real
+kube-scheduler. Three times as many pods ask for the same slices; they are older, of equal or lower priority,
+and opted out of autoslicer, so that nothing is cut for them. Only mig-manager and the device plugin are
+played; see `coming_back`.
 """
 
 from __future__ import annotations
@@ -60,7 +60,16 @@ class Round:
     seconds: float
 
 
-def play(cluster: Cluster, number: int, nodes: int, seed: int, *, hints: bool, longest_run: float) -> Round:
+def play(
+    cluster: Cluster,
+    number: int,
+    nodes: int,
+    seed: int,
+    *,
+    hints: bool,
+    longest_run: float,
+    rivals_per_node: int = RIVALS_PER_NODE,
+) -> Round:
     """One round on a cluster without nodes, pods and changes, with a controller that runs; it is left so."""
     began = time.monotonic()
     cluster.api.patch(f"{POLICIES}/default", {"spec": {"scheduling": {"nominate": hints}}})
@@ -73,7 +82,7 @@ def play(cluster: Cluster, number: int, nodes: int, seed: int, *, hints: bool, l
             annotations={"autoslicer.dev/ignore": "true"},
             priority=LOWER if n % 3 == 2 else 0,
         )
-        for n in range(RIVALS_PER_NODE * nodes)
+        for n in range(rivals_per_node * nodes)
     ]
     cluster.wait_unschedulable(rivals, 60)
     coming_back = ComingBack(cluster.api, seed, longest_run)
@@ -163,6 +172,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=20, help="each with and without hints")
     parser.add_argument("--nodes", type=int, default=10)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", choices=("hints", "plain"), help="rounds with hints, or without them")
     parser.add_argument("-o", "--output", choices=("table", "json"), default="table")
     arguments = parser.parse_args()
     cluster, rounds = Cluster(), list[Round]()
@@ -170,11 +180,11 @@ def main() -> None:
         cluster.start()
         install(cluster)
         controller = prepare(cluster)
-        for number in range(2 * arguments.rounds):
-            seed, hints = arguments.seed + number // 2, number % 2 == 0
-            rounds.append(
-                play(cluster, number, arguments.nodes, seed, hints=hints, longest_run=2.0 * arguments.nodes)
-            )
+        kinds = {"hints": (True,), "plain": (False,), None: (True, False)}[arguments.only]
+        turns = itertools.product(range(arguments.rounds), kinds)
+        for number, (turn, hints) in enumerate(turns):
+            seed, longest = arguments.seed + turn, 2.0 * arguments.nodes
+            rounds.append(play(cluster, number, arguments.nodes, seed, hints=hints, longest_run=longest))
             print(rounds[-1], file=sys.stderr, flush=True)
         controller.kill()
     finally:
