@@ -25,6 +25,7 @@ from autoslicer.core.actions import (
     DeleteChange,
     Evict,
     Nominate,
+    NoteOnNode,
     PolicyStatus,
     Publish,
     RemoveTaint,
@@ -139,6 +140,22 @@ async def test_paused_clients_are_given_back_and_nothing_else(
     assert after["metadata"]["labels"] == {**found["metadata"]["labels"], plugin: "true"}
     assert after["spec"] == found["spec"]
     assert cache.nodes.rows["gpu-a"].labels[plugin] == "true"
+
+
+async def test_a_note_comes_and_goes_alone(
+    cluster: Cluster, writer: Writer, cache: Cache, version: str
+) -> None:
+    """On the node as it was seen; no other annotation is touched."""
+    before = cluster.node("gpu-a")
+    await _do(writer, NoteOnNode("gpu-a", version, names.DRIFT, "2026-11-20T12:00:00Z"))
+    noted = cluster.node("gpu-a")["metadata"]
+    assert noted["annotations"] == {**before["metadata"]["annotations"], names.DRIFT: "2026-11-20T12:00:00Z"}
+    assert cache.nodes.rows["gpu-a"].annotations[names.DRIFT] == "2026-11-20T12:00:00Z"
+    with pytest.raises(RefusedError) as refused:
+        await _do(writer, NoteOnNode("gpu-a", version, names.DRIFT, ""))
+    assert refused.value.conflict
+    await _do(writer, NoteOnNode("gpu-a", noted["resourceVersion"], names.DRIFT, ""))
+    assert cluster.node("gpu-a")["metadata"]["annotations"] == before["metadata"]["annotations"]
 
 
 async def test_the_last_taint_goes_too(cluster: Cluster, writer: Writer, cache: Cache, version: str) -> None:
@@ -448,6 +465,8 @@ def _policy_status(**more: Any) -> PolicyStatus:
         "pending": 2,
         "lacking": 1,
         "servable": 0,
+        "quarantined": 0,
+        "drifted": 0,
         "plan_digest": "sha256:" + "0" * 64,
         "plan_status": "Optimal",
         "plan_gap": 0.0,
