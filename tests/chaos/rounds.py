@@ -46,6 +46,10 @@ GATHER_SECONDS = 2.0
 ROUND_SECONDS = 150.0
 HELP_SECONDS = 90.0
 
+ITSELF, RESTED, BY_HAND = "itself", "itself, its rest cut short", "a human's help"
+"""who saw to it that the pod is served: a rest after a change that was cancelled, or failed, is cut short by
+deleting the change; help is to adopt the node, or to put it in order"""
+
 
 @dataclass(frozen=True)
 class Injection:
@@ -53,7 +57,7 @@ class Injection:
 
     Attributes:
         ends: how the changes of the node ended, phase and reason, in order.
-        by: who served the pod in the end: autoslicer itself, or after a human's help; empty for nobody.
+        by: how the pod was served in the end, one of the words above; empty where it was not.
     """
 
     node: str
@@ -93,12 +97,10 @@ class Round:
             for node in self._hit:
                 self._mend(node)
         ends = {node: self._ends(node) for node in self._scene.nodes}
-        by = {node: "itself" for node in self._scene.nodes if self._served(node)}
-        for node in self._scene.nodes:
-            if node not in by and self._help(node):
-                by[node] = "with help"
+        served = [node for node in self._scene.nodes if self._served(node)]
+        by = {node: ITSELF if node in served else self._help(node) for node in self._scene.nodes}
         for node in self._hit:
-            self.injections.append(Injection(node, ends[node], by.get(node, "")))
+            self.injections.append(Injection(node, ends[node], by[node]))
         self.clean_up()
         self.seconds = time.monotonic() - began
 
@@ -245,20 +247,31 @@ class Round:
             for c in ended
         )
 
-    def _help(self, node: str) -> bool:
-        """What a human does; the pod must be served then."""
-        deadline = time.monotonic() + HELP_SECONDS
-        if self._scene.in_order(node):
-            self._scene.patch_node(node, {"metadata": {"annotations": {names.APPLIED_CONFIG: None}}})
-        elif not self._scene.tenants(node):
-            self._human.repair(node)
-        self._human.release(node)
+    def _help(self, node: str) -> str:
+        """What a human does; the pod must be served then. Who served it, empty for nobody."""
+        by, deadline = self._helped(node), time.monotonic() + HELP_SECONDS
         while time.monotonic() < deadline:
             if self._served(node):
-                return True
+                return by
             self._scene.keep_alive()
             time.sleep(0.5)
-        return False
+        return ""
+
+    def _helped(self, node: str) -> str:
+        """Put the node in order where it is not, disown it, and end its rest or quarantine."""
+        found, by = patiently(lambda: self._scene.cluster.node(node))["metadata"], RESTED
+        label, ours = (
+            found["labels"].get(names.MIG_CONFIG),
+            found.get("annotations", {}).get(names.APPLIED_CONFIG),
+        )
+        if not self._scene.in_order(node) and not self._scene.tenants(node):
+            self._human.repair(node)
+            by = BY_HAND
+        elif ours not in (None, label):
+            self._scene.patch_node(node, {"metadata": {"annotations": {names.APPLIED_CONFIG: None}}})
+            by = BY_HAND
+        self._human.release(node)
+        return by
 
     def clean_up(self) -> None:
         """Every pod goes, every change ends, and the ended ones are forgotten."""
