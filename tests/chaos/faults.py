@@ -30,6 +30,7 @@ class Fault:
         delay: seconds from the moment to the fault.
         lasts: seconds from the fault to its end, or `AT_THE_END`.
         together: it is injected once for all nodes, with the empty name.
+        gather: seconds that such a fault waits for more nodes to come to its moment.
         slices: what the demand of such a round asks for, where it is not the usual.
         same: it asks for the layout that the node has when the round begins.
         odd: it asks for layouts that nobody asked for before, so that their configs are new.
@@ -42,6 +43,7 @@ class Fault:
     delay: float = 0.0
     lasts: float = 0.0
     together: bool = False
+    gather: float = 2.0
     slices: tuple[tuple[str, int], ...] = ()
     same: bool = False
     odd: bool = False
@@ -94,5 +96,11 @@ FAULTS = (
     Fault("change object deleted in the run", LABELLED, it.delete_change, delay=RUN),
     Fault("layout lost while idle, its name still there", BEFORE, it.drift, same=True),
     Fault("device plugin tells an old story", BEFORE, it.recut),
-    Fault("ConfigMap broken by a human", TAINTED, it.break_file, it.mend_file, lasts=4.0, together=True),
+    Fault(
+        *("ConfigMap broken by a human", TAINTED, it.break_file, it.mend_file),
+        lasts=4.0,
+        together=True,
+        gather=0.2,
+        odd=True,
+    ),
 )

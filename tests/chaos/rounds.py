@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import urllib3
 
 from autoslicer.core import names
-from autoslicer.core.phases import FINAL, Phase
+from autoslicer.core.phases import BEFORE_LABEL, FINAL, Phase
 from tests.chaos.faults import AT_THE_END, BEFORE, SUCCESS, Fault
 from tests.chaos.history import ChangeLife
 from tests.chaos.human import Human
@@ -41,8 +41,6 @@ IDLE_SECONDS = 45.0
 """where no change begins for so long, a human helps"""
 OWN_SECONDS = 15.0
 """so long a node may heal by itself after its change has ended and the fault is over; then a human helps"""
-GATHER_SECONDS = 2.0
-"""a fault that concerns all nodes waits so long for their changes to come to its moment"""
 ROUND_SECONDS = 150.0
 HELP_SECONDS = 90.0
 
@@ -182,12 +180,14 @@ class Round:
         if not self._fault.together:
             self._later(now + self._fault.delay, lambda: self._strike([node]))
         elif len(self._reached) == 1:
-            self._later(now + max(GATHER_SECONDS, self._fault.delay), lambda: self._strike(self._there()))
+            self._later(now + max(self._fault.gather, self._fault.delay), lambda: self._strike(self._there()))
 
     def _there(self) -> list[str]:
-        """The nodes whose change is in the fault's moment."""
+        """The nodes whose change is in the fault's moment, or under way before the label as that is."""
+        before = BEFORE_LABEL - {Phase.WAITING}
+        wanted = before if self._fault.moment in before else {self._fault.moment}
         newest = {node: self._scene.newest(node) for node in self._scene.nodes}
-        return [node for node, change in newest.items() if change and change.phase == self._fault.moment]
+        return [node for node, change in newest.items() if change and change.phase in wanted]
 
     def _strike(self, nodes: list[str]) -> None:
         now = time.monotonic()
