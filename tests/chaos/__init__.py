@@ -6,7 +6,7 @@
 * `invariants.py`: what must never happen, checked on that history;
 * `scene.py`, `agents.py`: the fleet, the controller that is killed, and node agents;
 * `human.py`: what a human operator does with nodes that are left alone;
-* `demand.py`, `kills.py`: a stream of pods that forces real changes, and SIGKILL at chosen moments in them;
+* `demand.py`, `moments.py`, `kills.py`: pods that force real changes, and SIGKILL at chosen moments of them;
 * `faults.py`, `breakages.py`: the catalogue of faults;
 * `rounds.py`, `injections.py`: each of them on many nodes at once;
 * `journal.py`, `report.py`: what was done so far; tables and JSON.

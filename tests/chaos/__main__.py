@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import signal
 import sys
 import time
@@ -48,7 +49,7 @@ def main() -> int:
             document["kills"] = outcome.document()
             cluster.reset()
         if arguments.faults:
-            faults = [fault for fault in FAULTS if arguments.only in fault.name]
+            faults = [fault for fault in FAULTS if re.search(arguments.only, fault.name)]
             stage = Scene(cluster, 2 * arguments.nodes, seed=arguments.seed, **HASTY)
             with stage as scene, Agents(scene, scene.nodes[::2]):
                 rows = Injecting(scene, arguments.faults, say, journal).run(faults)
@@ -71,7 +72,7 @@ def _arguments() -> argparse.Namespace:
         "--nodes", type=int, default=5, help="GPU nodes for the kills, twice as many for the faults (5)"
     )
     parser.add_argument("--faults", type=int, default=20, help="injections of every fault, at least (20)")
-    parser.add_argument("--only", default="", help="faults whose name has this in it (all)")
+    parser.add_argument("--only", default="", help="faults whose name matches this expression (all)")
     parser.add_argument("--journal", type=Path, help="keep what is done here; the same file goes on with it")
     parser.add_argument("--json", type=Path, help="write the figures to this file as well")
     return parser.parse_args()

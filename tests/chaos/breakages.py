@@ -113,9 +113,10 @@ def recut(scene: Scene, node: str) -> None:
     gpus.cut(other, other)
 
 
-def drift(scene: Scene, node: str) -> None:
-    """The same, and the device plugin looks again."""
-    recut(scene, node)
+def lose_layout(scene: Scene, node: str) -> None:
+    """Every instance is gone, as after a reboot that nobody noticed, and the device plugin looks again."""
+    for gpu in range(2):
+        scene.cluster.played.nodes[node].gpus.empty(gpu)
     _delete_operand(scene, node, "device-plugin")
 
 

@@ -94,7 +94,7 @@ FAULTS = (
     Fault("our taint taken away before the label", TAINTED, it.untaint),
     Fault("our taint taken away after the label", LABELLED, it.untaint, delay=RUN),
     Fault("change object deleted in the run", LABELLED, it.delete_change, delay=RUN),
-    Fault("layout lost while idle, its name still there", BEFORE, it.drift, same=True),
+    Fault("layout lost while idle, its name still there", BEFORE, it.lose_layout, same=True),
     Fault("device plugin tells an old story", BEFORE, it.recut),
     Fault(
         *("ConfigMap broken by a human", TAINTED, it.break_file, it.mend_file),

@@ -19,6 +19,7 @@ from tests.chaos.human import Human
 from tests.chaos.recorder import NODES
 from tests.chaos.scene import Scene, patiently
 from tests.cluster.api import ApiError, Object
+from tests.cluster.waiting import until
 from tests.e2e.controller import CHANGES
 
 LAYOUTS = ({"1g.10gb": 14}, {"2g.20gb": 6}, {"1g.20gb": 8}, {"3g.40gb": 4})
@@ -37,7 +38,7 @@ ODD = tuple(
     )
 )
 """requests for other mixtures, all of which two H100s can hold"""
-IDLE_SECONDS = 45.0
+IDLE_SECONDS = 60.0
 """where no change begins for so long, a human helps"""
 OWN_SECONDS = 15.0
 """so long a node may heal by itself after its change has ended and the fault is over; then a human helps"""
@@ -110,6 +111,8 @@ class Round:
 
     def _demand_pods(self) -> None:
         for node, wanted in self._wanted.items():
+            if self._fault.same:
+                self._await_loss(node, wanted)
             place = {"kubernetes.io/hostname": node}
             name = f"round-{self._number}-{node}"
             self.pods[node] = patiently(
@@ -117,6 +120,15 @@ class Round:
                     name, wanted, nodeSelector=place
                 )
             )
+
+    def _await_loss(self, node: str, wanted: dict[str, int]) -> None:
+        """Wait until the node does not offer any more what was taken from it."""
+
+        def lost() -> bool:
+            slices = self._scene.cluster.slices(node)
+            return any(slices.get(profile, 0) < count for profile, count in wanted.items())
+
+        until(lost, 30, self._scene.cluster.describe, every=0.01)
 
     def _other_layout(self, position: int, node: str) -> dict[str, int]:
         """A request that the present layout cannot serve, or just that one where the fault wants it."""
