@@ -10,7 +10,7 @@ from autoslicer.cli.main import main
 from autoslicer.controller import loop
 
 
-def _search(*arguments: Any) -> Any:
+def _search(*arguments: Any, **limits: Any) -> Any:
     print("searching", file=sys.stderr, flush=True)
     time.sleep(600)
 

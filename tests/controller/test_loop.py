@@ -72,12 +72,12 @@ async def test_a_cycle_that_fails_is_run_again(
     cluster.api.patch(f"{paths.CHANGES}/{name}/status", {"status": {"phase": "Validated"}})
     failures = 0
 
-    def faulty(*arguments: Any) -> Any:
+    def faulty(*arguments: Any, **limits: Any) -> Any:
         nonlocal failures
         failures += 1
         if failures == 1:
             raise ArithmeticError("a fault")
-        return decide(*arguments)
+        return decide(*arguments, **limits)
 
     monkeypatch.setattr(loop, "decide", faulty)
     async with controlling(client) as parts, running(parts.loop.run()):

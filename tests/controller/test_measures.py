@@ -98,7 +98,7 @@ def test_a_refused_node_is_told_with_its_reason() -> None:
 @pytest.mark.parametrize("waits", [False, True])
 def test_a_pod_whose_change_may_not_start_is_unfulfilled(waits: bool) -> None:
     """Under the reason of the hold: a closed budget before there is a change, a missing approval after."""
-    wanting = pod("ns/p").wants({"1g.10gb": 1})
+    wanting = pod("ns/p").wants({"1g.10gb": 7})
     closed = policy().put("spec", {"mode": "Auto", "disruption": {"budgets": [{"nodes": "0"}]}})
     asked = change("gpu-a", [{"7g.80gb": 1}] * 2, [{"1g.10gb": 7}, {"7g.80gb": 1}], serves=["ns/p"])
     held = [GPUS, policy(), asked.set("spec.approved", False)] if waits else [GPUS, closed]

@@ -79,6 +79,14 @@ def test_of_equal_nodes_it_does_not_matter_which_the_plan_takes() -> None:
     assert created(decision) == []
 
 
+def test_one_that_would_evict_other_pods_is_another() -> None:
+    """Nobody is asked to send pods away that the newest plan lets stay."""
+    world = (*machine("a"), wants("t/x"), RECOMMEND)
+    [first] = recommended(*world)
+    decision = decided(*world, first.set("spec.evicts", ["t/z"]))
+    assert verdicts(decision) == {"a-1": Reason.Superseded}
+
+
 def test_pods_that_a_recommendation_would_serve_as_well_are_told_of_it() -> None:
     """It is in the plan for other pods than it names."""
     world = (*machine("a"), RECOMMEND, wants("t/x"))
