@@ -35,6 +35,8 @@ LEASE_KEPT = 0.25
 """of the kills leave the Lease to be waited out; else it is taken from the dead holder, which saves time"""
 AIM_SECONDS = 90.0
 """a phase that does not come for so long is given up for another"""
+CHECKED_EVERY = 10
+"""kills, until what must hold at every moment is looked at"""
 STORM_SHARE = 0.3
 """of the controller's lives are under a storm of faults of the API server"""
 STORM_CHANCE = 0.01
@@ -140,6 +142,8 @@ class Killing:
         try:
             while (aim := self._next_aim()) is not None:
                 self._one(aim)
+                if len(outcome.kills) % CHECKED_EVERY == 0:
+                    self._check()
             stream.close()
             self._scene.proxy.clear()
             self._come_to_rest()
@@ -192,6 +196,12 @@ class Killing:
             self._scene.release_lease()
         self._human.attend()
         self._start()
+
+    def _check(self) -> None:
+        """What holds at every moment is looked at on the way, so that a run that is cut short tells of it."""
+        broken = self._scene.lasting_violations()
+        self._journal.write("checked", {"kills": len(self._outcome.kills), "broken": list(map(str, broken))})
+        self._say(f"so far {len(broken)} times broken: {'; '.join(map(str, broken[:3])) or 'all held'}")
 
     def _start(self) -> None:
         self._scene.proxy.clear()

@@ -35,7 +35,7 @@ IMPATIENT: dict[str, Any] = {
     "AUTOSLICER_BREAKER_FAILURES": "0",
 }
 """what would keep the fleet calm is off: it would end the chaos; a busy machine renews its Lease late"""
-PATIENT: dict[str, Any] = {"pendingDeadlineSeconds": 60, "quarantineSeconds": 3}
+PATIENT: dict[str, Any] = {"pendingDeadlineSeconds": 25, "quarantineSeconds": 3}
 """where the controller is away half of the time"""
 HASTY: dict[str, Any] = {"pendingDeadlineSeconds": 20, "quarantineSeconds": 3, "deleteOperatorPods": True}
 """where what does not come to an end shall be given up soon"""
@@ -178,9 +178,8 @@ class Scene:
         met = (seen.fault for seen in list(self.proxy.seen))
         return Counter(type(fault).__name__ for fault in met if fault is not None)
 
-    def violations(self, servable: Iterable[str]) -> list[Violation]:
-        """Every invariant, on the whole history and on the cluster at rest."""
-        states, live = [self.state(node) for node in self.nodes], self.live()
+    def lasting_violations(self) -> list[Violation]:
+        """The invariants that hold at every moment, on the history so far."""
         logs, audit, walked = self.logs(), self._audit(), frozenset(self.walked_in)
         with self.recorder.lock:
             history = self.recorder.history
@@ -188,11 +187,23 @@ class Scene:
                 *invariants.destroyed_in_use(history, logs, held=dict(self.held), walked_in=walked),
                 *invariants.overlaps(history),
                 *invariants.blank_labels(history, audit),
+                *invariants.outlived_taints(history, time.time()),
+                *invariants.refused_admission(history, walked_in=walked),
+            ]
+
+    def violations(self, servable: Iterable[str]) -> list[Violation]:
+        """Every invariant, on the whole history and on the cluster at rest."""
+        states, live, lasting = (
+            [self.state(node) for node in self.nodes],
+            self.live(),
+            self.lasting_violations(),
+        )
+        with self.recorder.lock:
+            return [
+                *lasting,
                 *invariants.inconsistent(states),
                 *invariants.stray_taints(states, live),
-                *invariants.outlived_taints(history, time.time()),
-                *invariants.unbound(history, servable),
-                *invariants.refused_admission(history, walked_in=walked),
+                *invariants.unbound(self.recorder.history, servable),
             ]
 
     def settled(self) -> bool:
