@@ -85,12 +85,13 @@ def test_the_plan_depends_on_the_problem_alone(planner):
     assert planner(problem) == planner(replace(problem))
 
 
-@PLANNERS
-def test_free_slices_come_before_a_change(planner):
-    """A pod that fits somewhere as the GPUs are cut causes no change on an earlier node."""
+def test_free_slices_come_before_a_change():
+    """A pod that fits somewhere as the GPUs are cut causes no change on an earlier node; to first-fit it does."""
     nodes = [_node("a", {"7g.80gb": 1}), _node("b", {"1g.10gb": 7})]
-    solution = planner(_problem(nodes, ({"1g.10gb": 1}, 0)))
-    assert (solution.served, solution.changes) == ((Served("pod-0", "b", By.FREE),), ())
+    problem = _problem(nodes, ({"1g.10gb": 1}, 0))
+    tight, first = best_fit(problem), first_fit(problem)
+    assert (tight.served, tight.changes) == ((Served("pod-0", "b", By.FREE),), ())
+    assert first.served == (Served("pod-0", "a", By.RESHAPE),)
 
 
 @PLANNERS
