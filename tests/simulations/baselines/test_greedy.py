@@ -86,7 +86,7 @@ def test_the_plan_depends_on_the_problem_alone(planner):
 
 
 def test_free_slices_come_before_a_change():
-    """A pod that fits somewhere as the GPUs are cut causes no change on an earlier node; to first-fit it does."""
+    """A pod that fits somewhere as the GPUs are cut causes no change elsewhere; to first-fit it does."""
     nodes = [_node("a", {"7g.80gb": 1}), _node("b", {"1g.10gb": 7})]
     problem = _problem(nodes, ({"1g.10gb": 1}, 0))
     tight, first = best_fit(problem), first_fit(problem)
