@@ -23,3 +23,13 @@ def controller(installed: None, cluster: Cluster) -> Iterator[Controller]:
     )
     yield controller
     controller.kill()
+
+
+@pytest.fixture
+def steady(installed: None, cluster: Cluster) -> Iterator[Controller]:
+    """A controller that keeps its Lease on a busy machine, for tests that are not about losing it."""
+    lease = {"LEASE_DURATION": "30", "RENEW_DEADLINE": "20", "RETRY_PERIOD": "2"}
+    environment = {f"AUTOSLICER_{name}_SECONDS": seconds for name, seconds in lease.items()}
+    steady = Controller(cluster, {"AUTOSLICER_PUBLISH_SETTLE_SECONDS": "0.5", **environment})
+    yield steady
+    steady.kill()

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
-
 from tests.cluster import operator
 from tests.cluster.fixture import Cluster
 from tests.cluster.waiting import until
@@ -14,16 +10,6 @@ from tests.e2e.controller import POLICIES, Controller, changes, configure, phase
 DEADLINE = 20
 """seconds that mig-manager has for itself first, and then for the repair"""
 PLUGIN = operator.OPERANDS["device-plugin"]
-
-
-@pytest.fixture
-def controller(installed: None, cluster: Cluster) -> Iterator[Controller]:
-    """One that keeps its Lease on a busy machine: nothing here is about losing it."""
-    lease = {"LEASE_DURATION": "30", "RENEW_DEADLINE": "20", "RETRY_PERIOD": "2"}
-    environment = {f"AUTOSLICER_{name}_SECONDS": seconds for name, seconds in lease.items()}
-    made = Controller(cluster, {"AUTOSLICER_PUBLISH_SETTLE_SECONDS": "0.5", **environment})
-    yield made
-    made.kill()
 
 
 def wipe(cluster: Cluster, node: str) -> None:
@@ -51,7 +37,7 @@ def told(cluster: Cluster) -> set[str]:
     return {event["regarding"]["name"] for event in found if sentence in event["note"]}
 
 
-def test_a_wiped_node_gets_its_layout_back_once_it_is_idle(cluster: Cluster, controller: Controller) -> None:
+def test_a_wiped_node_gets_its_layout_back_once_it_is_idle(cluster: Cluster, steady: Controller) -> None:
     """The idle one after mig-manager's deadline, the other one when its last pod has gone."""
     for node in ("gpu-a", "gpu-b"):
         cluster.gpu_node(node, {"7g.80gb": 1}, {"7g.80gb": 1})
@@ -59,7 +45,7 @@ def test_a_wiped_node_gets_its_layout_back_once_it_is_idle(cluster: Cluster, con
     policy(cluster, recovery={"pendingDeadlineSeconds": DEADLINE})
     holder = cluster.pod("train", {"7g.80gb": 1}, nodeSelector={"kubernetes.io/hostname": "gpu-b"})
     cluster.wait_running([holder])
-    controller.start()
+    steady.start()
     until(lambda: cluster.api.get(f"{POLICIES}/default").get("status"), 20, cluster.describe)
     assert drifted(cluster) == 0
     for node in ("gpu-a", "gpu-b"):
@@ -72,13 +58,13 @@ def test_a_wiped_node_gets_its_layout_back_once_it_is_idle(cluster: Cluster, con
     assert cluster.layout("gpu-a") == [{"7g.80gb": 1}, {"7g.80gb": 1}]
     assert cluster.layout("gpu-b") == [{}, {}]
     until(lambda: drifted(cluster) == 1, 20, cluster.describe)
-    assert controller.metric("nodes", state="drifted") == 1
+    assert steady.metric("nodes", state="drifted") == 1
     cluster.delete_pod(holder)
     until(lambda: cluster.layout("gpu-b") == [{"7g.80gb": 1}, {"7g.80gb": 1}], 60, cluster.describe)
     until(lambda: drifted(cluster) == 0, 60, cluster.describe)
 
 
-def test_a_plugin_that_tells_an_old_story_is_restarted(cluster: Cluster, controller: Controller) -> None:
+def test_a_plugin_that_tells_an_old_story_is_restarted(cluster: Cluster, steady: Controller) -> None:
     """Where the GPUs are as they ought to be, nothing of them is touched; only with the policy's word."""
     cluster.gpu_node("gpu-a", {"7g.80gb": 1}, {"7g.80gb": 1})
     configure(cluster)
@@ -87,7 +73,7 @@ def test_a_plugin_that_tells_an_old_story_is_restarted(cluster: Cluster, control
     made = len(cluster.nvml_log("gpu-a"))
     recovery = {"pendingDeadlineSeconds": 5, "deleteOperatorPods": False}
     policy(cluster, recovery=recovery)
-    controller.start()
+    steady.start()
     until(lambda: drifted(cluster) == 1, 60, cluster.describe)
     cluster.watch_for(lambda: cluster.slices("gpu-a") == {}, 8)
     cluster.api.patch(f"{POLICIES}/default", {"spec": {"recovery": {**recovery, "deleteOperatorPods": True}}})

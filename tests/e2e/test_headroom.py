@@ -7,12 +7,12 @@ from tests.cluster.waiting import until
 from tests.e2e.controller import Controller, changes, configure, phases, policy
 
 
-def test_slices_are_free_before_pods_come(cluster: Cluster, controller: Controller) -> None:
+def test_slices_are_free_before_pods_come(cluster: Cluster, steady: Controller) -> None:
     """One GPU is cut although no pod waits; a pod that comes then runs at once, and nothing more changes."""
     cluster.gpu_node("gpu-a")
     configure(cluster)
     policy(cluster, headroom=[{"profile": "1g.10gb", "free": 4}])
-    controller.start()
+    steady.start()
     until(lambda: [phases(change)[-1:] for change in changes(cluster)] == [["Done"]], 60, cluster.describe)
     [change] = changes(cluster)
     assert (change["spec"]["cause"], change["spec"]["serves"]) == ("Headroom", [])

@@ -11,12 +11,12 @@ AFTER = 8
 """seconds without use after which a node gets the layout of before again"""
 
 
-def test_a_node_that_nobody_uses_gets_its_idle_layout(cluster: Cluster, controller: Controller) -> None:
+def test_a_node_that_nobody_uses_gets_its_idle_layout(cluster: Cluster, steady: Controller) -> None:
     """It is cut for a pod and stays so while the pod runs; long after that it is whole again, and rests."""
     cluster.gpu_node("gpu-a", {"7g.80gb": 1})
     configure(cluster)
     policy(cluster, idle={"afterSeconds": AFTER, "config": "all-7g.80gb"})
-    controller.start()
+    steady.start()
     pod = cluster.pod("infer", {"1g.10gb": 1})
     cluster.wait_running([pod])
     until(lambda: [phases(change)[-1:] for change in changes(cluster)] == [["Done"]], 60, cluster.describe)
