@@ -6,6 +6,7 @@ import time
 
 from autoslicer.core import names
 from autoslicer.core.phases import FINAL, Phase
+from autoslicer.core.reasons import Reason
 from tests.chaos.history import ChangeLife
 from tests.chaos.scene import Scene, paused
 from tests.cluster.waiting import until
@@ -26,6 +27,7 @@ class Human:
     def attend(self) -> None:
         """One round: release nodes that are refused but in order, repair those that stay out of order."""
         for node in self._scene.nodes:
+            self._allow_again(node)
             newest = self._scene.newest(node)
             if not refused(newest) or newest is None or newest.ended is None:
                 continue
@@ -38,6 +40,14 @@ class Human:
                 self.repair(node)
                 self.release(node)
                 self.repaired += 1
+
+    def _allow_again(self, node: str) -> None:
+        """The driver is in order: forget the changes that keep their layouts from being planned again."""
+        for change in self._scene.changes(node):
+            old = change.ended is not None and time.time() - change.ended > OWN_SECONDS
+            if old and not change.live and change.reason in (Reason.LayoutRefused, Reason.LayoutCleared):
+                self._scene.forget(change)
+                self.released += 1
 
     def release(self, node: str) -> None:
         """End a node's rest or quarantine: delete its ended changes."""
