@@ -67,7 +67,9 @@ class MigManager:
         """It runs for this pod, has dealt with the label that it found there, and waits for another."""
         if self._pod != pod["metadata"]["uid"] or self._process is None or not self._process.alive:
             return False
-        return b"Waiting for change" in self.log.read_bytes()[self._said :]
+        said = self.log.read_bytes()[self._said :]
+        # it says that it waits before it looks at the label for the first time
+        return said.rfind(b"Waiting for change") > said.find(b"Updating to MIG config") >= 0
 
     def stop(self) -> None:
         """Kill it, where it runs."""
