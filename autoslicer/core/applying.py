@@ -67,13 +67,16 @@ def _left_paused(status: ChangeStatus, node: NodeRow, now: float) -> ChangeStatu
 
 
 def with_absence(change: ReconfigurationRow, snapshot: Snapshot, now: float) -> ReconfigurationRow:
-    """The change with a note of since when mig-manager has had no pod on the node that is ready."""
-    pod = gpu_operator.mig_manager(snapshot, change.node)
-    away = pod is None or not pod.ready
+    """The change with a note of since when mig-manager has had no pod on the node that is ready.
+
+    On a node that is away itself, as in a reboot, nobody can be missed.
+    """
+    pod, node = gpu_operator.mig_manager(snapshot, change.node), snapshot.nodes[change.node]
+    away = (pod is None or not pod.ready) and node.ready and not evidence.rebooting(node)
     if not away and condition(change.status, AWAY) is None:
         return change
-    message = "no mig-manager pod is ready on the node" if away else "mig-manager's pod is ready"
-    value, reason = ("True", "NoReadyPod") if away else ("False", "Ready")
+    message = "no mig-manager pod is ready on the node" if away else "mig-manager's pod is not missed"
+    value, reason = ("True", "NoReadyPod") if away else ("False", "NotMissed")
     return replace(change, status=with_condition(change.status, AWAY, value, reason, message, now))
 
 

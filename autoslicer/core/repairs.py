@@ -6,10 +6,10 @@ the moment that a note on the node keeps.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from autoslicer.core import configs, evidence, idleness, names
+from autoslicer.core import configs, evidence, idleness, names, quarantine, refused
 from autoslicer.core.actions import Action, DeletePod, NoteOnNode, Report
 from autoslicer.core.causes import Cause
 from autoslicer.core.drift import Drift, Way, restartable
@@ -17,10 +17,11 @@ from autoslicer.core.plan import Plan, Reshape
 from autoslicer.core.policy import Policy
 from autoslicer.core.reasons import Reason
 from autoslicer.core.reshapes import target_name
-from autoslicer.core.rows import NodeRow
+from autoslicer.core.rows import GpuTarget, NodeRow
 from autoslicer.core.sites import Site
 from autoslicer.core.snapshot import Snapshot
 from autoslicer.core.times import noted, rfc3339
+from solver.problem import Counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,20 @@ def _restarts(
 def _reshapes(
     snapshot: Snapshot, row: NodeRow, policy: Policy, found: Drift, now: float
 ) -> Iterator[Reshape]:
-    if found.way is Way.LAYOUT and not idleness.busy(snapshot, row.name, now):
-        entries, source = configs.entries_of(found.gpus), evidence.config(row)
-        target = target_name(snapshot.config_maps.get(policy.config_map), source, entries)
-        yield Reshape(row.name, policy.name, source, target, found.gpus, (), cause=Cause.DRIFT)
+    if found.way is not Way.LAYOUT or idleness.busy(snapshot, row.name, now) or _vain(snapshot, row, found):
+        return
+    entries, source = configs.entries_of(found.gpus), evidence.config(row)
+    target = target_name(snapshot.config_maps.get(policy.config_map), source, entries)
+    yield Reshape(row.name, policy.name, source, target, found.gpus, (), cause=Cause.DRIFT)
+
+
+def _vain(snapshot: Snapshot, row: NodeRow, found: Drift) -> bool:
+    """The driver has refused the layout, or the last repair failed with it: a human has to look."""
+    no = refused.of_node(snapshot, row, refused.by_kind(snapshot))
+    last = quarantine.last_failure(snapshot, row.name)
+    again = last is not None and last.cause is Cause.DRIFT and _after(last.gpus) == _after(found.gpus)
+    return again or any(gpu.changed and gpu.after in no for gpu in found.gpus)
+
+
+def _after(gpus: Iterable[GpuTarget]) -> list[Counts | None]:
+    return [gpu.after for gpu in gpus]

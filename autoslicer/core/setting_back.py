@@ -156,12 +156,15 @@ def _obstacle(change: ReconfigurationRow, node: NodeRow, snapshot: Snapshot, now
     """
     if change.cause is Cause.DRIFT:
         return Verdict(node.name, Reason.LayoutDrift, "what was there before was not what ought to be")
-    if not node.ready or node.terminating:
-        return Verdict(node.name, Reason.NotReady, "the node is not Ready")
+    if node.terminating:
+        return Verdict(node.name, Reason.NotReady, "the node is being deleted")
     if evidence.rebooting(node):
         return Verdict(node.name, Reason.ChangeInProgress, REBOOTING)
     if applying.untouched(change, node):
+        # a lost node too: its label must not ask for another layout when pods and mig-manager come back
         return None
+    if not node.ready:
+        return Verdict(node.name, Reason.NotReady, "the node is not Ready")
     return validation.in_use(change, snapshot, now)
 
 

@@ -221,6 +221,21 @@ def test_repairs_may_be_forbidden() -> None:
     assert [report.reason for report in only(forbidden, Report) if report.kind == "Node"] == ["LayoutDrift"]
 
 
+@pytest.mark.parametrize("reason", ["ApplyFailed", "LayoutRefused"])
+def test_what_a_repair_failed_with_is_not_asked_for_again(reason: str) -> None:
+    """Else one bad GPU would be driven for ever, and stop the fleet; another layout is asked for."""
+    wiped = noted(machine({}, {}))
+    found = [{"type": "Succeeded", "status": "False", "reason": reason, "message": "x"}]
+    for after, made in ((BOTH, 0), ([{"7g.80gb": 1}] * 2, 1)):
+        failed = change("a", [{}, {}], list(after), phase="Quarantined", cause="Drift")
+        failed = failed.set("status.conditions", found).set("status.quarantinedUntil", LONG_AGO)
+        decision = decided(wiped, failed)
+        assert len(repaired(decision)) == made
+        assert [report.reason for report in only(decision, Report) if report.kind == "Node"] == [
+            "LayoutDrift"
+        ]
+
+
 def test_repairs_pass_the_same_gates() -> None:
     """Suspension, budgets for that cause, and approval."""
     wiped = noted(machine({}, {}))

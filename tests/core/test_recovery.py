@@ -295,6 +295,39 @@ def test_a_reboot_is_waited_for() -> None:
     assert way.labels == []
 
 
+def test_a_node_that_was_lost_before_mig_manager_heard_gets_its_old_label_back() -> None:
+    """Else mig-manager would cut it later, under pods that came to the slices it still offers."""
+
+    def lost(way: Way) -> None:
+        crashing(way)
+        way.world = way.world.with_node(ready=False)
+
+    way = Way(meanwhile=lost).go(Answer("pending", offers="before"))
+    assert way.labels[:1] == [BACK]
+    assert way.in_order(SetConfig, RemoveTaint)
+    assert way.world.taints == []
+
+
+def test_a_reboot_takes_mig_managers_pod_along() -> None:
+    """It is not missed as long as its node is away, however long that takes."""
+
+    def reboots(way: Way) -> None:
+        up = way.now >= NOON + 900
+        way.world = (fresh() if up else way.world).with_node(ready=up)
+        if up:
+            way.world = Answer().given(way.world, way.change, TARGET)
+        else:
+            crashing(way)
+
+    way = Way(meanwhile=reboots)
+    way.world = way.world.labelled({names.MIG_CONFIG_STATE: "rebooting"})
+    for _ in range(40):
+        way.now = min(way.now + 30, NOON + 1700)
+        way.meanwhile(way)
+        way.turn()
+    assert (way.phases[0], way.labels) == ("Applied", [])
+
+
 def test_a_reboot_that_does_not_come_quarantines() -> None:
     """Another label would only ask for another reboot: none is set, and the clients stay away."""
     way = Way().go(Answer("rebooting", left=True, offers="nothing"))
