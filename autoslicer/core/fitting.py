@@ -70,11 +70,15 @@ def left(snapshot: Snapshot, node: NodeRow, *, ignore_change: str = "") -> dict[
 
 
 def promised(snapshot: Snapshot, change: ReconfigurationRow) -> tuple[PodRow, ...]:
-    """The pods of a change's `serves` that still wait for a node; none once it is being set back."""
+    """The pods of a change's `serves` that still wait for a node; none once it is being set back.
+
+    One that was made anew under its name and asks for no slice is none of them.
+    """
     if phase(change) is Phase.ROLLING_BACK:
         return ()
     found = (snapshot.pods.get(key) for key in change.serves)
-    return tuple(pod for pod in found if pod is not None and not pod.node and not pod.finished)
+    waiting = (pod for pod in found if pod is not None and not pod.node and not pod.finished)
+    return tuple(pod for pod in waiting if slices(pod.requests))
 
 
 def _is_gpu(resource: str) -> bool:

@@ -67,8 +67,9 @@ def nomination(
 
 
 def _hears(pod: PodRow) -> bool:
-    """The scheduler that listens to hints tries the pod."""
-    return pod.scheduler in SCHEDULERS and not pod.gated and not pod.ignored
+    """The scheduler that listens to hints tries the pod, and a slice is what it waits for."""
+    listens = pod.scheduler in SCHEDULERS and not pod.gated and not pod.ignored
+    return listens and bool(fitting.slices(pod.requests))
 
 
 def _promises(

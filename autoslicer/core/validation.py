@@ -71,7 +71,8 @@ def _fits(pod: PodRow, node: NodeRow, free: Mapping[str, int]) -> bool:
 def bound_here(change: ReconfigurationRow, snapshot: Snapshot) -> tuple[PodRow, ...]:
     """The pods of `serves` that were bound to the change's node."""
     pods = (snapshot.pods.get(key) for key in change.serves)
-    return tuple(pod for pod in pods if pod is not None and pod.node == change.node)
+    there = (pod for pod in pods if pod is not None and pod.node == change.node)
+    return tuple(pod for pod in there if fitting.slices(pod.requests))
 
 
 def in_use(change: ReconfigurationRow, snapshot: Snapshot, now: float) -> Verdict | None:

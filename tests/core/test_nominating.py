@@ -10,7 +10,7 @@ from autoslicer.core import names
 from autoslicer.core.actions import Nominate
 from autoslicer.core.nominating import TAKE_BACK_SECONDS, nomination
 from autoslicer.core.phases import Phase
-from tests.build import NOON, Builder, Node, Pod, change, node
+from tests.build import NOON, Builder, Node, Pod, change, node, pod
 from tests.core.stages import AFTER, BEFORE, NAME, NODE, Stage, resumed, stage
 
 HINT = Nominate("team", "a", "pod-team/a", "", NODE)
@@ -42,6 +42,11 @@ def _vary(found: Stage, edit: dict[str, object]) -> Stage:
 def test_a_served_pod_is_nominated_once_its_slices_can_be_taken(phase: Phase) -> None:
     """Once the pods that the end of our taint woke were tried, one that waits is hinted to its node."""
     assert _asked(stage(phase)) == HINT
+
+
+def test_a_pod_that_asks_for_no_slice_is_not_nominated() -> None:
+    """One that was made anew under the name of a served pod is somebody else's."""
+    assert _asked(stage(Phase.APPLIED).put(a=pod("team/a").wants({}))) is None
 
 
 def test_the_scheduler_is_given_time_to_rest() -> None:

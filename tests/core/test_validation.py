@@ -94,6 +94,17 @@ def test_a_pod_that_fits_no_more_counts_no_more(edit: Callable[[Any], Any]) -> N
     assert verdict(both.vary("a", edit).vary("b", edit)) is Reason.BelowMinBenefit
 
 
+def test_a_pod_that_was_made_anew_without_a_slice_is_none_of_those_served() -> None:
+    """Whoever may create pods could else keep a change waiting, or end it as if it had served."""
+    there = stage(Phase.VERIFIED)
+    other = pod("team/a").resources({"cpu": "1"})
+    for made, kept in ((waiting_pod("team/a"), 1), (other, 0)):
+        only = there.put(a=made).drop("b")
+        assert len(validation.pending(only.change, only.snapshot)) == kept
+        bound = there.put(a=made.on(NODE)).drop("b")
+        assert len(validation.bound_here(bound.change, bound.snapshot)) == kept
+
+
 def test_a_slice_that_stays_counts() -> None:
     """The other GPU's slice is as good as the new ones."""
     big = stage(Phase.WAITING).put(a=pod("team/a").wants({"7g.80gb": 1})).drop("b")
