@@ -97,10 +97,15 @@ def _history(cluster: Cluster, node: str, count: int) -> None:
 
 
 def _serve(cluster: Cluster) -> None:
-    """Pods come, wait and are served; one that nothing can help is told so."""
+    """Pods come, wait and are served; one that nothing can help is told so.
+
+    The device plugin takes its time, so that they still wait when it is time for their hints.
+    """
+    cluster.played.knobs.plugin_seconds = 6.0
     hopeless = cluster.pod("too-large", {"7g.80gb": 3})
     pods = [cluster.pod(f"infer-{n}", {"1g.10gb": 1}) for n in range(2)]
     cluster.wait_running(pods, 120)
+    cluster.played.knobs.plugin_seconds = 0.5
     until(lambda: any(phases(change)[-1:] == ["Done"] for change in changes(cluster)), 60, cluster.describe)
     until(lambda: not cluster.exists(f"{CHANGES}/gpu-a-1"), 30, cluster.describe)
     cluster.delete_pod(hopeless)
