@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from bisect import bisect_right
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from autoslicer.core import names
@@ -21,6 +22,9 @@ SCHEDULERS = frozenset({"default-scheduler"})
 _FEW = 64
 """pods that differ; with more of them everything is looked at again"""
 
+Arrival = tuple[float, str]
+"""since when a pod is unschedulable (seconds since the epoch, infinity where it is not), and its key"""
+
 
 @dataclass(frozen=True, slots=True)
 class Demand:
@@ -32,6 +36,7 @@ class Demand:
         promised: the pods that a live change serves already, each with its node; they are in neither of the
             two.
         keys: of the pods to plan for and of those promised.
+        arrivals: of the pods to plan for, sorted.
         again: where few pods differ from another moment, these by key: the row of each that is to be planned
             for, None for each other.
     """
@@ -40,6 +45,7 @@ class Demand:
     excluded: tuple[Verdict, ...]
     promised: Mapping[str, str]
     keys: frozenset[str]
+    arrivals: tuple[Arrival, ...]
     again: Mapping[str, PodRow | None] | None = field(default=None, compare=False, repr=False)
 
 
@@ -72,16 +78,19 @@ def demand(
         again = differing(before[0].pods, snapshot.pods) | (given.keys() ^ before[1].promised.keys())
     if before is None or again is None or len(again) > _FEW:
         pods, excluded = _sorted_out(snapshot, snapshot.pods, given, waiting, schedulers)
-        return Demand(tuple(pods), tuple(excluded), given, frozenset(pod.key for pod in pods) | given.keys())
+        keys = frozenset(pod.key for pod in pods) | given.keys()
+        return Demand(tuple(pods), tuple(excluded), given, keys, tuple(sorted(map(_arrival, pods))))
     pods, excluded = _sorted_out(snapshot, again, given, waiting, schedulers)
     keys = before[1].keys.union(map(_key, pods), given)
     if ended := (keys & again) - {pod.key for pod in pods} - given.keys():
         keys -= ended
+    gone = (_arrival(row) for key in again if (row := before[0].pods.get(key)) is not None)
     return Demand(
         replaced(before[1].pods, again, pods, _key),
         replaced(before[1].excluded, again, excluded, _name),
         given,
         keys,
+        replaced(before[1].arrivals, gone, map(_arrival, pods), _itself),
         {**dict.fromkeys(again), **{pod.key: pod for pod in pods}},
     )
 
@@ -110,6 +119,18 @@ def _sorted_out(
 
 def _key(pod: PodRow) -> str:
     return pod.key
+
+
+def _arrival(pod: PodRow) -> Arrival:
+    return math.inf if pod.unschedulable_since is None else pod.unschedulable_since, pod.key
+
+
+def _itself(arrival: Arrival) -> Arrival:
+    return arrival
+
+
+def _since(arrival: Arrival) -> float:
+    return arrival[0]
 
 
 def _name(verdict: Verdict) -> str:
@@ -151,38 +172,45 @@ class Ripening:
     wake: float | None = None
 
 
-def ripening(pods: Collection[PodRow], policies: Mapping[str, Policy], now: float) -> Ripening:
-    """The pods that have not waited out every window, at a moment in seconds since the epoch."""
+def ripening(arrivals: Sequence[Arrival], policies: Mapping[str, Policy], now: float) -> Ripening:
+    """The pods that have not waited out every window, at a moment in seconds since the epoch.
+
+    Args:
+        arrivals: sorted.
+        policies: by name.
+        now: seconds since the epoch.
+    """
     # a batch stays open for the longest window at most, counted from a time that is none of its pods' later
     longest = max((policy.batch_max_seconds for policy in policies.values()), default=0.0)
     after = now - longest - max((policy.pending_seconds for policy in policies.values()), default=math.inf)
-    since = [pod.unschedulable_since for pod in pods]
-    young = [pod for pod, at in zip(pods, since, strict=True) if at is None or at > after]
-    if not young:
+    young = bisect_right(arrivals, after, key=_since)
+    if young == len(arrivals):
         return Ripening()
-    times = _times({at for at in set(since) if at is not None}, policies, after)
+    times = _times(arrivals, young, policies, after)
     ripe = {at: frozenset(name for name, end in ends.items() if end <= now) for at, ends in times.items()}
-    found = {
-        pod.key: frozenset() if (at := pod.unschedulable_since) is None else ripe[at]
-        for pod in sorted(young, key=_key)
-    }
+    never = frozenset[str]()
+    found = {key: ripe.get(at, never) for key, at in sorted((key, at) for at, key in arrivals[young:])}
     ahead = (at for ends in times.values() for at in ends.values() if at > now)
     return Ripening(found, min(ahead, default=None))
 
 
 def _times(
-    arrivals: Iterable[float], policies: Mapping[str, Policy], after: float
+    arrivals: Sequence[Arrival], young: int, policies: Mapping[str, Policy], after: float
 ) -> dict[float, Mapping[str, float]]:
     """When pods that were found unschedulable at a time later than `after` may cause a change, by policy.
 
     That is once their batch is complete (see `windows.batches`) and all of the batch has been unschedulable
     for the policy's `pendingSeconds`. Batches are the same for every policy: the smallest windows count.
+    `young` is where these pods begin.
     """
     idle = min((policy.batch_idle_seconds for policy in policies.values()), default=0.0)
     longest = min((policy.batch_max_seconds for policy in policies.values()), default=0.0)
-    batch = batches(arrivals, idle=idle, longest=longest, after=after)
+    # what came before a pause opened other batches
+    while young and arrivals[young][0] <= arrivals[young - 1][0] + idle:
+        young -= 1
+    found = batches((at for at, _ in arrivals[young:] if at < math.inf), idle=idle, longest=longest)
     return {
         at: {name: max(one.last + policy.pending_seconds, one.closes) for name, policy in policies.items()}
-        for at, one in batch.items()
+        for at, one in found.items()
         if at > after
     }

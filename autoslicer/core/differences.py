@@ -9,6 +9,7 @@ from operator import is_not
 from typing import TypeVar
 
 Row = TypeVar("Row")
+Key = TypeVar("Key", str, tuple[float, str])
 
 
 def differing(old: Mapping[str, Row], new: Mapping[str, Row]) -> set[str]:
@@ -20,22 +21,22 @@ def differing(old: Mapping[str, Row], new: Mapping[str, Row]) -> set[str]:
     >>> sorted(differing({"gone": rows[0], "same": rows[1]}, {"same": rows[1], "new": rows[2]}))
     ['gone', 'new']
     """
-    olds, news = list(old.values()), list(new.values())
-    head = _alike(olds, news)
-    olds.reverse()
-    news.reverse()
-    tail = min(_alike(olds, news), len(olds) - head, len(news) - head)
+    most = min(len(old), len(new))
+    head = _alike(old.values(), new.values(), most)
+    # the rest, from its end on
+    olds, news = list(islice(old.values(), head, None)), list(islice(new.values(), head, None))
+    tail = _alike(reversed(olds), reversed(news), most - head)
     found = {key for key in islice(new, head, len(new) - tail) if old.get(key) is not new[key]}
     return found.union(key for key in islice(old, head, len(old) - tail) if key not in new)
 
 
-def _alike(some: Sequence[Row], others: Sequence[Row]) -> int:
-    """How many rows are the same from the start on."""
-    return next(compress(count(), map(is_not, some, others)), min(len(some), len(others)))
+def _alike(some: Iterable[Row], others: Iterable[Row], most: int) -> int:
+    """How many rows are the same from the start on, of the `most` that both have."""
+    return next(compress(count(), map(is_not, some, others)), most)
 
 
 def replaced(
-    rows: Sequence[Row], gone: Iterable[str], come: Iterable[Row], key: Callable[[Row], str]
+    rows: Sequence[Row], gone: Iterable[Key], come: Iterable[Row], key: Callable[[Row], Key]
 ) -> tuple[Row, ...]:
     """Rows sorted by key, without those of the keys `gone` and with those that `come`, sorted again.
 

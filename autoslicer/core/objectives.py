@@ -74,7 +74,7 @@ def refused(sites: Sites, conflicts: Mapping[str, str]) -> Sites:
     """The nodes, of which those of policies in conflict may not change; what is free on them stays free."""
     if not conflicts:
         return sites
-    return Sites(sites.common, {name: _refused(site, conflicts) for name, site in sites.by_name.items()})
+    return replace(sites, by_name={name: _refused(site, conflicts) for name, site in sites.by_name.items()})
 
 
 def _refused(site: Site, conflicts: Mapping[str, str]) -> Site:

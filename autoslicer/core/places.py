@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from autoslicer.core import fitting
 from autoslicer.core.differences import differing
 from autoslicer.core.policy import Policy
-from autoslicer.core.rows import PodRow, Repulsion
+from autoslicer.core.rows import NodeRow, PodRow, Repulsion
 from autoslicer.core.sites import Site, Sites
 from autoslicer.core.snapshot import Snapshot
 
@@ -77,18 +77,19 @@ class Places:
         return replace(answer, nodes=(answer.nodes - changed) | now)
 
     def _open(self, pod: PodRow, policies: frozenset[str] | None, names: Iterable[str]) -> Iterable[str]:
+        choosy = bool(pod.selector) or pod.affinity is not None
         for name in names:
             site = self.sites.by_name[name]
-            if site.node is not None and self._admits(pod, site) and _turn(site, policies):
+            if site.node is None or (choosy and not fitting.selected(pod, site.row)):
+                continue
+            if _turn(site, policies) and self._admits(pod, site.row):
                 yield name
 
-    def _admits(self, pod: PodRow, site: Site) -> bool:
-        own_taint = site.row.name in self._changing
-        return (
-            fitting.selected(pod, site.row)
-            and fitting.untolerated(pod, site.row, own_taint=own_taint) is None
-            and not fitting.repelled(pod, site.row, self.repulsions)
-        )
+    def _admits(self, pod: PodRow, row: NodeRow) -> bool:
+        """Neither a taint nor a pod that runs there keeps the pod off."""
+        if row.taints and fitting.untolerated(pod, row, own_taint=row.name in self._changing) is not None:
+            return False
+        return not self.repulsions or not fitting.repelled(pod, row, self.repulsions)
 
 
 def _turn(site: Site, policies: frozenset[str] | None) -> bool:

@@ -90,7 +90,7 @@ def pose(
             and is left out until that is so for some policy.
         before: what this function returned for another moment under the same `waiting`.
     """
-    windows = ripening(demand.pods, policies, now) if waiting else Ripening()
+    windows = ripening(demand.arrivals, policies, now) if waiting else Ripening()
     ripe = windows.policies
     pods, again = _planned(snapshot, demand, ripe, before)
     asked = _all_asked(pods, again, before)

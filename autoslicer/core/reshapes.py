@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import is_
 
 from autoslicer.core import configs, evidence
 from autoslicer.core.causes import Cause
@@ -45,11 +46,15 @@ def reshapes(snapshot: Snapshot, posed: Posed, known: Known, before: Mapping[str
         known: its solution.
         before: what this function returned; what was made from the same is taken from there.
     """
+    changing = {name: occupied for name, occupied in known.nodes.items() if occupied.changes}
+    # the known order first: where nothing has changed it is the right one
+    names = [*(name for name in before if name in changing), *(changing.keys() - before.keys())]
     found = [
-        _made(snapshot, posed, known.pods, name, occupied, known.solution.evictions, before.get(name))
-        for name, occupied in known.nodes.items()
-        if occupied.changes
+        _made(snapshot, posed, known.pods, name, changing[name], known.solution.evictions, before.get(name))
+        for name in names
     ]
+    if len(found) == len(before) and all(map(is_, found, before.values())):
+        return dict(before)
     return {made.reshape.node: made for made in sorted(found, key=lambda made: made.precedence)}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -49,9 +49,16 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Sites:
-    """Every node of a snapshot, by name, sorted; `common` is what all of them were worked out from."""
+    """Every node of a snapshot, by name, sorted.
+
+    Attributes:
+        common: what all of them were worked out from.
+        columns: what else each was worked out from, in the order of the nodes.
+        by_name: the nodes.
+    """
 
     common: tuple[object, ...] = ()
+    columns: tuple[Sequence[object], ...] = ()
     by_name: Mapping[str, Site] = field(default_factory=dict)
 
 
@@ -77,21 +84,22 @@ def sites(
         snapshot.resource_slices,
         tuple(asked),
     )
+    ordered = sorted(snapshot.nodes)
+    columns = _columns(snapshot, ordered, now)
     known: Mapping[str, Site] = {}
     if before.common == common:
+        if before.columns == columns:
+            return before
         common, known = before.common, before.by_name
-    ordered = sorted(snapshot.nodes)
     found: dict[str, Site] = {}
-    for name, seen in zip(ordered, _seen(snapshot, ordered, now), strict=True):
+    for name, seen in zip(ordered, zip(*columns, strict=True), strict=True):
         site = known.get(name)
         found[name] = (
             site
             if site is not None and site.seen == seen
             else _site(snapshot, policies, asked, refusals, now, name, seen)
         )
-    if len(found) == len(known) and all(map(_same, found.values(), known.values())):
-        return before
-    return Sites(common, found)
+    return Sites(common, columns, found)
 
 
 def able(sites: Sites, need: Counts) -> list[str]:
@@ -101,19 +109,16 @@ def able(sites: Sites, need: Counts) -> list[str]:
         for site in {id(site.hardware): site for site in sites.by_name.values()}.values()
     }
     return [
-        name
-        for name, site in sites.by_name.items()
-        if possible[id(site.hardware)]
-        or all(site.offered.get(profile, 0) >= count for profile, count in need)
+        name for name, site in sites.by_name.items() if possible[id(site.hardware)] or _offers(site, need)
     ]
 
 
-def _same(one: Site, other: Site) -> bool:
-    return one is other
+def _offers(site: Site, need: Counts) -> bool:
+    return all(site.offered.get(profile, 0) >= count for profile, count in need)
 
 
-def _seen(snapshot: Snapshot, nodes: Sequence[str], now: float) -> Iterable[tuple[object, ...]]:
-    """Everything of the snapshot that concerns each node and not all of them; column by column, for speed."""
+def _columns(snapshot: Snapshot, nodes: Sequence[str], now: float) -> tuple[Sequence[object], ...]:
+    """Everything of the snapshot that concerns each node and not all of them, with a row a node."""
     agents = list(map(snapshot.mignodes.get, nodes))
     changing = {
         name: fitting.promised(snapshot, change)
@@ -121,17 +126,16 @@ def _seen(snapshot: Snapshot, nodes: Sequence[str], now: float) -> Iterable[tupl
         if (change := fitting.live_change(snapshot, name)) is not None
     }
     left_alone = {name: quarantine.quarantined_until(snapshot, name, now) for name in snapshot.history}
-    return zip(
-        map(snapshot.nodes.get, nodes),
-        map(snapshot.tenants.get, nodes),
-        agents,
-        [agent is not None and idleness.stale(agent, now) for agent in agents],
-        map(snapshot.history.get, nodes),
-        map(changing.get, nodes),
-        map(snapshot.obscured.get, nodes),
-        map(left_alone.get, nodes),
-        strict=True,
+    told: tuple[Mapping[str, object], ...] = (
+        snapshot.nodes,
+        snapshot.tenants,
+        snapshot.history,
+        changing,
+        snapshot.obscured,
+        left_alone,
     )
+    stale = [agent is not None and idleness.stale(agent, now) for agent in agents]
+    return (agents, stale, *([*map(rows.get, nodes)] for rows in told))
 
 
 def _site(

@@ -5,7 +5,6 @@ So every restart and every replay agrees.
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -26,9 +25,7 @@ class Batch:
     closes: float
 
 
-def batches(
-    arrivals: Iterable[float], *, idle: float, longest: float, after: float = -math.inf
-) -> dict[float, Batch]:
+def batches(arrivals: Iterable[float], *, idle: float, longest: float) -> dict[float, Batch]:
     """The batch of each arrival time.
 
     The first arrival opens a batch. It is complete when nothing came for `idle` seconds, at the latest
@@ -40,14 +37,11 @@ def batches(
     >>> found = batches([0.0, 8.0, 16.0], idle=10, longest=12)
     >>> [found[at].closes for at in (0.0, 8.0, 16.0)]
     [12.0, 12.0, 26.0]
-    >>> sorted(batches([0.0, 4.0, 30.0], idle=10, longest=60, after=4.0))
-    [30.0]
 
     Args:
         arrivals: in seconds, in any order.
         idle: in seconds, at least 0.
         longest: in seconds, at least 0.
-        after: batches that have had their last arrival by then are left out.
     """
     found = sorted(set(arrivals))
     # where nothing came for `idle` seconds, and the end of all
@@ -57,8 +51,7 @@ def batches(
     while start < len(found):
         closes = found[start] + longest
         end = min(gaps[bisect_right(gaps, start)], bisect_right(found, closes))
-        if found[end - 1] > after:
-            last = found[end - 1]
-            result.update(dict.fromkeys(found[start:end], Batch(last, min(last + idle, closes))))
+        last = found[end - 1]
+        result.update(dict.fromkeys(found[start:end], Batch(last, min(last + idle, closes))))
         start = end
     return result

@@ -124,7 +124,7 @@ def test_the_next_window() -> None:
         WAITS.unschedulable(NOON - 10), pod("ns/y").wants({"1g.10gb": 1}).unschedulable(NOON - 2)
     )
     wanted = demand(found, waiting=True)
-    moments = {at: ripening(wanted.pods, policies, NOON + at) for at in (0, 3, 50, 58)}
+    moments = {at: ripening(wanted.arrivals, policies, NOON + at) for at in (0, 3, 50, 58)}
     assert [found.wake for found in moments.values()] == [NOON + 3, NOON + 50, NOON + 58, None]
     quick, both = frozenset({"quick"}), frozenset({"quick", "slow"})
     assert [found.policies.get("ns/y", both) for found in moments.values()] == [
