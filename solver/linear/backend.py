@@ -137,13 +137,17 @@ def _message(
     model.linear_constraints.ids.extend(range(rows + len(floors)))
     model.linear_constraints.lower_bounds.extend((*made.row_lower, *(floor.least for floor in floors)))
     model.linear_constraints.upper_bounds.extend((*made.row_upper, *(math.inf for _ in floors)))
-    entries = sorted(zip(made.rows, made.columns, made.values, strict=True))
-    for position, floor in enumerate(floors, start=rows):
-        entries += [(position, column, value) for column, value in sorted(floor.terms.items())]
+    # row by row: one sort of all entries would hold the interpreter, and so an event loop, for too long
+    terms: list[list[tuple[int, float]]] = [[] for _ in range(rows)]
+    for row, column, coefficient in zip(made.rows, made.columns, made.values, strict=True):
+        terms[row].append((column, coefficient))
+    terms += [list(floor.terms.items()) for floor in floors]
     matrix = model.linear_constraint_matrix
-    matrix.row_ids.extend(row for row, _, _ in entries)
-    matrix.column_ids.extend(column for _, column, _ in entries)
-    matrix.coefficients.extend(value for _, _, value in entries)
+    for row, entries in enumerate(terms):
+        entries.sort()
+        matrix.row_ids.extend([row] * len(entries))
+        matrix.column_ids.extend([column for column, _ in entries])
+        matrix.coefficients.extend([coefficient for _, coefficient in entries])
     return model
 
 
