@@ -27,6 +27,9 @@ from autoslicer.core.rows import NodeRow
 from autoslicer.core.snapshot import Snapshot
 from solver.problem import Counts, Gpu
 
+UNREACHABLE = frozenset({Reason.ApplyPathMissing, Reason.ApplyPathNotConfigured, Reason.ConfigMapIncomplete})
+"""why no config of ours reaches a node's mig-manager, see `apply_path`"""
+
 
 @dataclass(frozen=True, slots=True)
 class Assessment:

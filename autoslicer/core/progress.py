@@ -24,6 +24,7 @@ from autoslicer.core import (
 )
 from autoslicer.core.actions import Action, AddTaint, SetConfig, WakeAt
 from autoslicer.core.attempts import asked
+from autoslicer.core.eligibility import UNREACHABLE
 from autoslicer.core.observation import Observation, Timing, needs_fresh
 from autoslicer.core.phases import FINAL, Phase, phase
 from autoslicer.core.plan import Verdict
@@ -92,12 +93,24 @@ def _waiting(
         # somebody approved it meanwhile: the next cycle judges it anew
         return change.status, ()
     if hold is not None:
-        held = replace(change.status, phase=Phase.WAITING)
-        return with_condition(held, SUCCEEDED, "Unknown", hold.reason, hold.message, now), ()
+        return _held(change, node, hold, now)
     message = "the plan still holds"
     if change.approved_by not in ("", names.BY_POLICY):
         message = f"{message}; approved by {change.approved_by}"
     return enter(change, Phase.VALIDATED, now, TAINT_SECONDS, message), ()
+
+
+def _held(change: ReconfigurationRow, node: NodeRow, hold: Verdict, now: float) -> Result:
+    """A change that may not start yet; the pods of one that no config can reach are planned for elsewhere."""
+    status = replace(change.status, phase=Phase.WAITING, deadline=None)
+    if hold.reason in UNREACHABLE:
+        until = change.status.deadline
+        until = now + change.recovery.pending_deadline if until is None else until
+        if now >= until:
+            return end(change, node, now, Phase.CANCELLED, hold)
+        status = replace(status, deadline=until)
+    told = with_condition(status, SUCCEEDED, "Unknown", hold.reason, hold.message, now)
+    return told, () if status.deadline is None else (WakeAt(status.deadline),)
 
 
 def _other_mode(change: ReconfigurationRow, snapshot: Snapshot) -> Verdict | None:

@@ -368,6 +368,34 @@ def test_a_hold_that_stays_writes_nothing_anew() -> None:
     assert (succeeded(status).reason, succeeded(status).since) == ("Suspended", NOON)
 
 
+@pytest.mark.parametrize(
+    ("why", "ends"),
+    [
+        (Reason.ApplyPathMissing, True),
+        (Reason.ApplyPathNotConfigured, True),
+        (Reason.ConfigMapIncomplete, True),
+        (Reason.BudgetExhausted, False),
+    ],
+)
+def test_pods_are_not_promised_for_ever_to_a_node_that_no_config_reaches(why: Reason, ends: bool) -> None:
+    """A change that waits for its apply path as long as mig-manager is given ends; others have no end."""
+    held = replace(stage(Phase.WAITING), hold=Verdict(NODE, why, "held"))
+    allowed = held.change.recovery.pending_deadline
+    first, actions = held.look()
+    assert (first.phase, actions) == ("Waiting", (WakeAt(NOON + allowed),) if ends else ())
+
+    def later(status: ChangeStatus, at: float, hold: Verdict | None = held.hold) -> ChangeStatus:
+        waiting = replace(held.change, status=status)
+        return progress.advance(waiting, replace(held.observation, hold=hold), at, held.timing)[0]
+
+    assert later(first, NOON + allowed - 1) == first
+    over = later(first, NOON + allowed)
+    assert ending(over) == (("Cancelled", "False", why) if ends else ("Waiting", "Unknown", why))
+    # what was mended for a while starts the time anew
+    between = later(first, NOON + 9, Verdict(NODE, Reason.Suspended, "suspended"))
+    assert later(between, NOON + allowed).phase == "Waiting"
+
+
 @pytest.mark.parametrize("phase", [*UNLABELLED, *LABELLED])
 def test_a_hold_holds_no_change_that_has_started(phase: Phase) -> None:
     """Suspending a policy, or closing its budget, lets what runs be finished."""
