@@ -1,4 +1,4 @@
-"""Fresh reads for one change: its node, the pods there, those it serves, its policy, its agent's reading."""
+"""Fresh reads for one change: itself, its node, the pods there, those it serves, its policy, its agent."""
 
 from __future__ import annotations
 
@@ -31,14 +31,18 @@ async def look(client: Client, cache: Cache, change: ReconfigurationRow) -> Snap
     older than the node. A pod or MigNode that cannot be read makes its node count as in use.
 
     Raises:
-        RefusedError: the API server refused a read.
+        RefusedError: the API server refused a read; or the change is not the one that is known (409), so
+            that what it would do has been done already, or is not wanted any more.
         UnreachableError: it did not answer.
         UnreadableError: the node itself or the policy cannot be read.
     """
-    node, policy = await asyncio.gather(
+    present, node, policy = await asyncio.gather(
+        _get(client, paths.one(paths.CHANGES, change.name)),
         _get(client, paths.one(paths.NODES, change.node)),
         _get(client, paths.one(paths.POLICIES, change.policy)),
     )
+    if present is None or present["metadata"]["resourceVersion"] != change.resource_version:
+        raise RefusedError(409, f"change {change.name} is {'gone' if present is None else 'another by now'}")
     pods = (await _read(client, paths.PODS, fieldSelector=f"spec.nodeName={change.node}")).get("items") or []
     keys = [key.partition("/") for key in change.serves]
     served = await asyncio.gather(*(_get(client, paths.pod(namespace, name)) for namespace, _, name in keys))

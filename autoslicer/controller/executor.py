@@ -134,9 +134,13 @@ class Executor:
             await self._look_again(name)
 
     async def _look_again(self, name: str) -> None:
-        """Read the change itself anew: the answer to a write of its status may have been lost."""
+        """Read the change itself anew: an answer may have been lost, and a watch may be silent."""
         with contextlib.suppress(RefusedError, UnreachableError):
-            self._cache.changes.observe(await self._client.get(paths.one(paths.CHANGES, name)))
+            try:
+                self._cache.changes.observe(await self._client.get(paths.one(paths.CHANGES, name)))
+            except RefusedError as error:
+                if error.status == 404:
+                    await self._cache.changes.refresh()
 
     async def _step(
         self, change: ReconfigurationRow, sightings: tuple[float, ...], stale: bool, touchable: bool

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from autoslicer.cluster import paths, policies
 from autoslicer.cluster.cache import Cache
-from autoslicer.cluster.client import Client, Object
+from autoslicer.cluster.client import Client, Object, RefusedError
 from autoslicer.cluster.observer import UnreadableError, look
 from autoslicer.cluster.policies import Policies
 from autoslicer.cluster.tasks import running
@@ -220,6 +220,12 @@ async def test_a_fresh_look_does_not_trust_the_cache(cluster: Cluster, client: C
     found = await look(client, cache, change)
     assert "gpu-a" not in found.nodes
     assert "default" not in found.policies
+    cluster.api.patch(f"{paths.CHANGES}/{name}", {"metadata": {"annotations": {"x": "y"}}})
+    with pytest.raises(RefusedError, match=f"change {name} is another by now"):
+        await look(client, cache, change)
+    cluster.api.delete(f"{paths.CHANGES}/{name}")
+    with pytest.raises(RefusedError, match=f"change {name} is gone"):
+        await look(client, cache, change)
 
 
 async def test_a_fresh_look_at_what_cannot_be_read_is_careful(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +11,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from autoslicer.cluster import paths
-from autoslicer.cluster.client import Client
+from autoslicer.cluster.client import Client, Object
 from autoslicer.cluster.connection import connect
 from autoslicer.controller import executor
+from autoslicer.core import names
 from autoslicer.core.progress import advance
 from tests.cluster.fixture import Cluster
 from tests.cluster.proxy import Proxy
@@ -91,3 +94,30 @@ async def test_a_change_that_is_deleted_is_let_go(cluster: Cluster, client: Clie
         assert parts.executor._tasks.keys() == {name}
         cluster.api.delete(f"{paths.CHANGES}/{name}")
         await until(lambda: not parts.executor._tasks)
+
+
+class Deaf(Client):
+    """A client whose watches are open and bring nothing."""
+
+    async def watch(self, path: str, **query: str) -> AsyncIterator[Object]:
+        """As one to a server that was cut off: neither an event nor an end."""
+        await asyncio.Event().wait()
+        yield {}
+
+
+async def test_a_change_that_went_on_unseen_is_not_acted_upon(cluster: Cluster, client: Client) -> None:
+    """Nothing is done for a change that is gone or was taken further; one that is as known ends."""
+    nodes = ("gone", "further", "known")
+    changes = {node: waiting_change(cluster, node) for node in nodes}
+    taint = {"key": names.TAINT, "value": "1", "effect": "NoSchedule"}
+    for node in nodes:
+        cluster.api.patch(f"{paths.NODES}/{node}", {"spec": {"taints": [taint]}})
+    async with controlling(Deaf(client.api)) as parts:
+        cluster.api.delete(f"{paths.CHANGES}/{changes['gone']}")
+        status = {"phase": "Labelled", "attempt": 1, "startedAt": "2026-11-20T12:00:00Z"}
+        cluster.api.patch(f"{paths.CHANGES}/{changes['further']}/status", {"status": status})
+        parts.executor.follow({}, frozenset(changes.values()))
+        await until(lambda: phase_of(cluster, changes["known"]) == ENDED)
+        await until(lambda: changes["gone"] not in parts.cache.changes.rows)
+        await until(lambda: parts.cache.changes.rows[changes["further"]].status.phase == "Labelled")
+        assert [cluster.taints(node) for node in nodes] == [[names.TAINT], [names.TAINT], []]
