@@ -28,6 +28,8 @@ from yarl import URL
 from tests.cluster.faults import WRITES, Answer, Expired, Fault, HalfOpen, Reset, Rules, Silence, Slow
 
 Result = TypeVar("Result")
+Answered = tuple[int, dict[str, str], bytes]
+"""status, headers and body"""
 LONGEST_EVENT = 16 * 1024 * 1024
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _OWN_HEADERS = ("connection", "content-length", "host", "keep-alive", "transfer-encoding")
@@ -76,6 +78,7 @@ class FaultProxy(Rules):
         super().__init__(seed)
         self._target, self._pki = target, pki
         self._halted = False
+        self._beside: set[asyncio.Task[Any]] = set()
         self._loop = asyncio.new_event_loop()
         self._over = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="faults", daemon=True)
@@ -132,6 +135,10 @@ class FaultProxy(Rules):
     async def _stop(self) -> None:
         self._over.set()
         await self._runner.cleanup()
+        late = [task for task in self._beside if not task.done()]
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
         await self._session.close()
         # connections over TLS end in the loop's next rounds
         await asyncio.sleep(0.1)
@@ -166,18 +173,30 @@ class FaultProxy(Rules):
                     await _begin(request, status, headers, body)
                 raise ConnectionResetError
             case Slow(seconds, there):
-                late = asyncio.create_task(self._pass(request, text, seen, seconds if there else 0.0))
+                late = self._passing(request, text, seen, seconds if there else 0.0)
                 if not there:
                     await asyncio.sleep(seconds)
                 return _response(*await asyncio.shield(late))
         if seen.verb == "watch":
             return await self._watch(request, seen)
-        return _response(*await asyncio.shield(asyncio.create_task(self._pass(request, text, seen))))
+        return _response(*await asyncio.shield(self._passing(request, text, seen)))
 
-    async def _pass(
+    def _passing(
         self, request: web.Request, text: str, seen: Seen, late: float = 0.0
-    ) -> tuple[int, dict[str, str], bytes]:
+    ) -> asyncio.Task[Answered]:
         """What the API server answers; it is asked also where the client has gone meanwhile."""
+        task = asyncio.create_task(self._pass(request, text, seen, late))
+        self._beside.add(task)
+        task.add_done_callback(self._passed)
+        return task
+
+    def _passed(self, task: asyncio.Task[Answered]) -> None:
+        """How it ended is asked for once: nobody else does where the client has gone."""
+        self._beside.discard(task)
+        if not task.cancelled():
+            task.exception()
+
+    async def _pass(self, request: web.Request, text: str, seen: Seen, late: float = 0.0) -> Answered:
         await asyncio.sleep(late)
         url = URL(self._target + request.raw_path, encoded=True)
         data = text.encode() if text else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import gc
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -182,6 +183,25 @@ async def _codes(client: Client, count: int) -> list[int]:
         except UnreachableError:
             found.append(0)
     return found
+
+
+async def test_the_end_of_the_proxy_is_quiet(
+    cluster: Cluster, running_cluster: Cluster, account: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A request that the proxy still holds when it ends leaves no failure behind that nobody asked for."""
+    cluster.plain_node("plain")
+    control = running_cluster.control_plane
+    proxy = FaultProxy(control.server, control.pki.directory)
+    client = await connect(str(proxy.kubeconfig(account)))
+    for fault in (Slow(1.0, there=True), Slow(0.3, there=True)):
+        proxy.inject(fault, "get")
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await client.get(NODE)
+    await client.close()
+    proxy.close()
+    gc.collect()
+    assert [record for record in caplog.records if record.name == "asyncio"] == []
 
 
 async def test_a_look_outlives_what_passes(cluster: Cluster, faults: FaultProxy, through: Client) -> None:
