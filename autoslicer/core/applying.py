@@ -136,7 +136,7 @@ def settling(change: ReconfigurationRow, node: NodeRow, now: float) -> tuple[Rec
     After a label was replaced in the middle of a run, that run's success stands there for a moment before the
     next run begins.
     """
-    quiet = evidence.settled(node) and not evidence.paused(node)
+    quiet = evidence.resting(node)
     message = "the label is not ours any more"
     value = "True" if quiet else "False"
     noted = replace(change, status=with_condition(change.status, QUIET, value, "Relabelled", message, now))

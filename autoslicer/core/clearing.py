@@ -4,25 +4,59 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from autoslicer.core import breaker, canary, fitting, marks, names, refused
-from autoslicer.core.actions import DeleteChange, RemoveTaint
+from autoslicer.core import breaker, canary, evidence, fitting, marks, names, quarantine, refused
+from autoslicer.core.actions import AddTaint, DeleteChange, RemoveTaint
 from autoslicer.core.fleet import FleetLimits
 from autoslicer.core.phases import live, started
+from autoslicer.core.policy import Policy, governing
+from autoslicer.core.recovery import Recovery
+from autoslicer.core.rows import NodeRow
 from autoslicer.core.snapshot import Snapshot
 from autoslicer.core.transition import tainted
 
 KEPT_CHANGES = 5
 """ended changes that stay as the record of a node"""
+_HELD = "until-"
+"""how the value of our taint begins where its change is gone; the seconds since the epoch follow"""
 
 
-def stray_taints(snapshot: Snapshot) -> Iterator[RemoveTaint]:
-    """Our taints and marks that are of no live change: nobody else would ever take them away."""
+def stray_taints(snapshot: Snapshot, now: float) -> Iterator[AddTaint | RemoveTaint]:
+    """Our taints and marks that are of no live change: nobody else would ever take them away.
+
+    While mig-manager is at work on the node they stay, for pods would lose what they are bound to: at most
+    for as long as its policy gives a run, which is written into the taint.
+    """
     for name, node in sorted(snapshot.nodes.items()):
         change, ours = fitting.live_change(snapshot, name), marks.ours(node)
-        orphan = ours is not None and not (change and started(change))
+        under_way = change is not None and started(change)
+        orphan = ours is not None and not under_way
         stray = any(taint.key == names.TAINT for taint in node.taints)
-        if orphan or (stray and not (change and tainted(node, change))):
-            yield RemoveTaint(name, node.resource_version, ours if orphan else None)
+        if not orphan and not (stray and not (change and tainted(node, change))):
+            continue
+        if stray and not under_way and not evidence.resting(node):
+            until = _held(node)
+            if until is None:
+                yield AddTaint(name, node.resource_version, f"{_HELD}{int(now + _allowed(snapshot, node))}")
+            if until is None or now < until:
+                continue
+        yield RemoveTaint(name, node.resource_version, ours if orphan else None)
+
+
+def held(snapshot: Snapshot) -> Iterator[float]:
+    """Until when taints are kept for which there is no change any more (seconds)."""
+    return (until for node in snapshot.nodes.values() if (until := _held(node)) is not None)
+
+
+def _held(node: NodeRow) -> float | None:
+    """Until when our taint says that it is kept (seconds); None where it does not."""
+    value = next((taint.value for taint in node.taints if taint.key == names.TAINT), "")
+    until = value.removeprefix(_HELD)
+    return float(until) if value != until and until.isascii() and until.isdigit() else None
+
+
+def _allowed(snapshot: Snapshot, node: NodeRow) -> float:
+    policy = governing(snapshot.policies, node)
+    return (policy.recovery if isinstance(policy, Policy) else Recovery()).pending_deadline
 
 
 def old_changes(snapshot: Snapshot, limits: FleetLimits) -> Iterator[DeleteChange]:
@@ -36,9 +70,15 @@ def old_changes(snapshot: Snapshot, limits: FleetLimits) -> Iterator[DeleteChang
 
 
 def _remembered(snapshot: Snapshot, limits: FleetLimits) -> frozenset[str]:
-    """The proof of each kind of node, the failures that the circuit breaker counts, the layouts refused."""
+    """What is read from ended changes.
+
+    That is the proof of each kind of node, the failures that the circuit breaker counts, those for which a
+    node is left alone, and the layouts refused.
+    """
     proof = {change.name for change in canary.proof(snapshot).values()}
     failed = {change.name for change in breaker.failures(snapshot, limits)}
+    last = (quarantine.last_failure(snapshot, node) for node in snapshot.history)
+    failed.update(change.name for change in last if change is not None)
     newest = {
         (change.kind, tuple(gpu.after for gpu in change.gpus if gpu.changed)): change.name
         for change in sorted(snapshot.changes.values(), key=breaker.ended_at)

@@ -92,7 +92,7 @@ def decide(
     drifted = repairs.drifted(outcome.sites)
     # 3. what earlier lives of the controller left behind, and what users are told
     actions: tuple[Action, ...] = (
-        *clearing.stray_taints(snapshot),
+        *clearing.stray_taints(snapshot, now),
         *created,
         *clearing.old_changes(snapshot, limits),
         *_told(snapshot, plan, withheld),
@@ -101,7 +101,7 @@ def decide(
         *standings(settled, policies, plan, outcome.demand, outcome.conflicts, drifted, now, stops),
     )
     waits = (*gates.wakes, *mended.wakes, *returned.wakes, *_rests(snapshot, governed, policies, now))
-    ahead = (outcome.wake, judged.wake, *waits)
+    ahead = (outcome.wake, judged.wake, *waits, *clearing.held(snapshot))
     wakes = [at for at in ahead if at is not None and at > now]
     wake = min(wakes, default=None)
     return Decision(plan, actions, holds, withheld, outcome.demand, drifted, wake), prepared

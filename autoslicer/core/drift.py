@@ -67,7 +67,7 @@ def drift(snapshot: Snapshot, node: NodeRow, now: float) -> Drift | None:
     """
     agent = _fresh(snapshot, node, now)
     geometries = layouts.hardware(node, agent)
-    at_rest = evidence.config(node) and evidence.settled(node) and not evidence.paused(node)
+    at_rest = evidence.config(node) and evidence.resting(node)
     if isinstance(geometries, Verdict) or not at_rest or not _reports(snapshot, node.name):
         return None
     wanted = layouts.meanings(snapshot, node, evidence.config(node), len(geometries))

@@ -49,6 +49,11 @@ def left_paused(node: NodeRow) -> tuple[str, ...]:
     return tuple(key for key in paused(node) if node.labels[key] == names.PAUSED)
 
 
+def resting(node: NodeRow) -> bool:
+    """mig-manager is not in the middle of a run, and none of its GPU clients is away."""
+    return settled(node) and not paused(node)
+
+
 def advertised(node: NodeRow) -> Counts:
     """What the device plugin offers now, by resource name.
 

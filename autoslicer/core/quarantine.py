@@ -13,9 +13,19 @@ _FAILED = (Phase.QUARANTINED, Phase.ROLLED_BACK)
 
 
 def last_failure(snapshot: Snapshot, node: str, *, ignore_change: str = "") -> ReconfigurationRow | None:
-    """The node's newest change, where it ended Quarantined or RolledBack; else None."""
-    changes = [change for change in snapshot.history.get(node, ()) if change.name != ignore_change]
-    return changes[-1] if changes and phase(changes[-1]) in _FAILED else None
+    """The node's newest change, where it ended Quarantined or RolledBack; else None.
+
+    One that was cancelled before its label says nothing of the node.
+    """
+    changes = snapshot.history.get(node, ())
+    said = (change for change in reversed(changes) if change.name != ignore_change and not _idle(change))
+    newest = next(said, None)
+    return newest if newest is not None and phase(newest) in _FAILED else None
+
+
+def _idle(change: ReconfigurationRow) -> bool:
+    """It ended before the node was touched."""
+    return phase(change) is Phase.CANCELLED and reached(change, Phase.LABELLED) is None
 
 
 def until(change: ReconfigurationRow) -> float:

@@ -9,6 +9,7 @@ from autoslicer.core.cycle import decide
 from autoslicer.core.fleet import FleetLimits
 from autoslicer.core.planner import Prepared
 from autoslicer.core.reasons import Reason
+from autoslicer.core.times import rfc3339
 from tests.build import NOON, Builder, policy
 from tests.core.scenes import snapshot
 from tests.core.test_cycle import created, decided, known, machine, only, wants
@@ -64,6 +65,7 @@ def test_an_open_circuit_is_told_on_every_policy_and_pod() -> None:
 def test_the_failures_that_hold_the_circuit_open_are_not_forgotten() -> None:
     """However many changes of their node end after them."""
     past = [ended("b", n, "Cancelled", NOON - 25 + n) for n in range(2, 3 + KEPT_CHANGES)]
+    past = [made.add("status.steps", {"phase": "Labelled", "at": rfc3339(NOON - 25)}) for made in past]
     kept = decided(*machine("b"), *FAILED, THIRD, *past)
     assert only(kept, DeleteChange) == [DeleteChange("b-2", "change-b-2")]
     found = snapshot(known(), policy(), *machine("b"), *FAILED, THIRD, *past)

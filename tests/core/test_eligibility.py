@@ -434,3 +434,12 @@ def test_after_a_failure_only_an_agent_tells_what_is_left() -> None:
         "a": Reason.ApplyFailed
     }
     assert refusals(planned(broken, WAITS, agent)) == {"a": Reason.ApplyFailed}
+
+
+def test_a_change_that_never_came_to_its_label_ends_no_quarantine() -> None:
+    """One that was cancelled after its label does: it was at work on the node."""
+    failed = FAILURE.set("metadata.name", "a-1")
+    later = change("a", [SEVEN] * 2, [SEVEN] * 2, number=2, phase="Cancelled")
+    assert refusals(planned(IDLE, WAITS, failed, later)) == {"a": Reason.Quarantined}
+    steps = [{"phase": phase, "at": rfc3339(NOON - 9), "message": ""} for phase in ("Labelled", "Cancelled")]
+    assert may_change(IDLE, failed, later.set("status.steps", steps))
