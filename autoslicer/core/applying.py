@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from autoslicer.core import evidence, gpu_operator
@@ -28,6 +29,9 @@ AWAY = "ManagerAway"
 
 QUIET = "Quiet"
 """condition: whether mig-manager rests, after somebody has replaced our label"""
+
+ANSWERED = "WayBackAnswered"
+"""condition: whether mig-manager rests, after the label of the way back overtook a run"""
 
 LEFT_PAUSED = "ClientsLeftPaused"
 """condition: True since mig-manager has said success with GPU clients still paused"""
@@ -136,12 +140,25 @@ def settling(change: ReconfigurationRow, node: NodeRow, now: float) -> tuple[Rec
     After a label was replaced in the middle of a run, that run's success stands there for a moment before the
     next run begins.
     """
-    quiet = evidence.resting(node)
-    message = "the label is not ours any more"
-    value = "True" if quiet else "False"
-    noted = replace(change, status=with_condition(change.status, QUIET, value, "Relabelled", message, now))
-    since = condition(noted.status, QUIET)
-    return noted, since.since + LATE_SUCCESS_SECONDS if quiet and since is not None else float("inf")
+    return _lasting(change, QUIET, evidence.resting(node), "Relabelled", now)
+
+
+def answered(change: ReconfigurationRow, node: NodeRow, now: float) -> tuple[ReconfigurationRow, float]:
+    """The change with a note of whether mig-manager has come to an end, and when that can be trusted (seconds).
+
+    As `settling`, for a label of our own that overtook a run: that run may have failed, its clients paused.
+    """
+    return _lasting(change, ANSWERED, evidence.settled(node), "Overtaken", now)
+
+
+def _lasting(
+    change: ReconfigurationRow, kind: str, now_so: bool, reason: str, now: float
+) -> tuple[ReconfigurationRow, float]:
+    message = "a label has replaced the one that was at work"
+    value = "True" if now_so else "False"
+    noted = replace(change, status=with_condition(change.status, kind, value, reason, message, now))
+    since = condition(noted.status, kind)
+    return noted, since.since + LATE_SUCCESS_SECONDS if now_so and since is not None else math.inf
 
 
 def trusted_at(status: ChangeStatus, run: str = RUN_STARTED) -> float | None:

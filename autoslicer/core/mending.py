@@ -38,6 +38,8 @@ def give_up(
     if noted is None:
         status = with_condition(change.status, GIVEN_UP, "True", why.reason, why.message, now)
         return status, (WakeAt(now),)
+    if _begun_again(change, node) and now < deadline(change):
+        return change.status, (WakeAt(deadline(change)),)
     why = replace(why, message=noted.message)
     manager = gpu_operator.mig_manager(snapshot, node.name)
     renewed = _may_renew(change, node) and (manager is None or manager.created >= noted.since)
@@ -77,6 +79,11 @@ def _remedy(change: ReconfigurationRow, node: NodeRow, manager: PodRow | None, s
 def _may_renew(change: ReconfigurationRow, node: NodeRow) -> bool:
     """mig-manager's pod may be deleted: the next one applies the label, which asks for the old layout."""
     return change.recovery.delete_operator_pods and attempts.leads_back(change, evidence.config(node))
+
+
+def _begun_again(change: ReconfigurationRow, node: NodeRow) -> bool:
+    """mig-manager is making the old layout after all: pods would lose what they are bound to meanwhile."""
+    return attempts.leads_back(change, evidence.config(node)) and evidence.state(node) == "pending"
 
 
 def _overdue(change: ReconfigurationRow, since: float) -> bool:

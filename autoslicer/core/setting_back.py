@@ -6,6 +6,7 @@ by then pods may hold the slices that are there.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from autoslicer.core import (
@@ -106,16 +107,23 @@ def _going_back(
 
 
 def _coming_back(change: ReconfigurationRow, node: NodeRow, seen: Observation, now: float) -> Result:
-    """The label asks for the layout of before: the run is watched, then the slices are waited for."""
+    """The label asks for the layout of before: the run is watched, then the slices are waited for.
+
+    Where the label overtook a run, that one's end may still come: it is not ours until it lasts, or the old
+    layout is there.
+    """
     why = _noted(change)
-    watched = applying.watched(change, node, now, applying.WAY_BACK_STARTED)
-    if applying.way_back_applied(watched, node, now):
-        if evidence.advertised(node) == evidence.before(change.gpus):
+    watched, believed = applying.watched(change, node, now, applying.WAY_BACK_STARTED), now
+    if last(change).reason in OVERDUE:
+        watched, believed = applying.answered(watched, node, now)
+    intact = evidence.advertised(node) == evidence.before(change.gpus)
+    if (intact or now >= believed) and applying.way_back_applied(watched, node, now):
+        if intact:
             return end(watched, node, now, Phase.ROLLED_BACK, _concluded(watched, why))
         if now < deadline(change):
             return watched.status, (*lift(node), WakeAt(deadline(change)))
-    late = now >= deadline(change)
-    if late or mending.begun(change) or evidence.state(node) == "failed":
+    failed = evidence.state(node) == "failed" and now >= believed
+    if now >= deadline(change) or mending.begun(change) or failed:
         return mending.give_up(watched, node, seen.snapshot, now, why)
     until = WakeAt(deadline(change))
     if _harmless(change, node, seen.snapshot) and (lifted := lift(node)):
@@ -125,7 +133,7 @@ def _coming_back(change: ReconfigurationRow, node: NodeRow, seen: Observation, n
         clients = evidence.left_paused(node)
         return watched.status, (RestoreClients(node.name, node.resource_version, clients), until)
     trusted = applying.trusted_at(watched.status, applying.WAY_BACK_STARTED)
-    soon = [WakeAt(at) for at in (abandoned, trusted) if at is not None and at > now]
+    soon = [WakeAt(at) for at in (abandoned, trusted, believed) if at is not None and now < at < math.inf]
     return watched.status, (*soon, until)
 
 

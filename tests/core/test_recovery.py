@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from autoslicer.core import evidence, names
+from autoslicer.core import evidence, mending, names
 from autoslicer.core.actions import AddTaint, DeletePod, RemoveTaint, RestoreClients, SetConfig
+from autoslicer.core.applying import LATE_SUCCESS_SECONDS
 from autoslicer.core.attempts import back, nth
 from autoslicer.core.configs import config_name, entries_of
 from autoslicer.core.phases import Phase
@@ -436,3 +437,56 @@ def test_pods_of_a_change_that_is_set_back_are_demand_again(phase: str, planned_
     under_way = change("changing", [{"7g.80gb": 1}], [{"1g.10gb": 7}], phase=phase, serves=("ns/w",))
     plan = planned(idle, changing, under_way, pod("ns/w").wants({"1g.10gb": 1}))
     assert [reshape.node for reshape in plan.reshapes] == (["idle"] if planned_elsewhere else [])
+
+
+def since_back(way: Way) -> float:
+    """Seconds since the way back has set its label; before that none."""
+    return way.now - NOON - way.times(SetConfig)[-1] if way.times(SetConfig) else 0.0
+
+
+LATE = [Answer(offers="nothing", works=True), Answer("failed", left=True), Answer("failed", offers="nothing")]
+
+
+@pytest.mark.parametrize("late", LATE)
+def test_the_end_of_an_overtaken_run_is_not_that_of_the_way_back(late: Answer) -> None:
+    """It stands there for a moment; the taint stays, and the run for the old layout is what counts."""
+    own: list[float] = []
+
+    def begins(way: Way) -> None:
+        if not own and since_back(way) >= 5:
+            own.append(since_back(way))
+            way.world = Answer().begun(way.world.labelled({names.MIG_CONFIG_STATE: "pending"}))
+        elif own and since_back(way) >= own[0] + 60:
+            way.world = Answer().given(way.world, way.change, way.labels[-1])
+
+    way = Way(Recovery(pending_deadline=600, max_attempts=1), meanwhile=begins).go(STUCK, late)
+    assert own
+    assert way.end == ("RolledBack", "ApplyStuck")
+    assert way.times(RemoveTaint)[0] >= way.times(SetConfig)[0] + own[0] + 60
+
+
+@pytest.mark.parametrize("late", LATE)
+def test_an_end_that_lasts_is_that_of_the_way_back(late: Answer) -> None:
+    """Whoever's it was, nothing follows it; an old layout that is there is believed at once."""
+    way = Way(Recovery(pending_deadline=600, max_attempts=1)).go(STUCK, late)
+    assert LATE_SUCCESS_SECONDS <= way.times(RemoveTaint)[0] - way.times(SetConfig)[0] < 20
+    assert way.end == ("Quarantined", "ApplyStuck")
+    good = Way(Recovery(pending_deadline=600, max_attempts=1)).go(STUCK, WORKS)
+    assert good.end == ("RolledBack", "ApplyStuck")
+    assert good.times(RemoveTaint)[0] - good.times(SetConfig)[0] < 1
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_change_that_is_given_up_waits_for_a_run_that_begins_after_all(ends: bool) -> None:
+    """Until its deadline: while mig-manager makes the old layout the taint stays."""
+
+    def begins(way: Way) -> None:
+        if mending.begun(way.change):
+            way.world = way.world.labelled({names.MIG_CONFIG_STATE: "pending"})
+            if ends and way.now >= (way.change.status.deadline or 0.0) - 1:
+                way.world = Answer().given(way.world, way.change, way.labels[-1])
+
+    way = Way(Recovery(pending_deadline=600, max_attempts=1), meanwhile=begins)
+    way.go(FAILS, Answer("failed", offers="nothing"))
+    assert way.end[0] == ("RolledBack" if ends else "Quarantined")
+    assert way.times(RemoveTaint)[0] - way.times(SetConfig)[0] > 600
