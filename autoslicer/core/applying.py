@@ -144,7 +144,7 @@ def settling(change: ReconfigurationRow, node: NodeRow, now: float) -> tuple[Rec
 
 
 def answered(change: ReconfigurationRow, node: NodeRow, now: float) -> tuple[ReconfigurationRow, float]:
-    """The change with a note of whether mig-manager has come to an end, and when that can be trusted (seconds).
+    """The change with a note of whether mig-manager is done, and when that can be trusted (seconds).
 
     As `settling`, for a label of our own that overtook a run: that run may have failed, its clients paused.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from autoslicer.core import applying, evidence, gpu_operator, idleness
+from autoslicer.core import applying, evidence, gpu_operator, idleness, names
 from autoslicer.core.attempts import asked
 from autoslicer.core.phases import Phase, reached
 from autoslicer.core.plan import Verdict
@@ -66,6 +66,22 @@ def overdue(change: ReconfigurationRow, node: NodeRow, snapshot: Snapshot) -> Ve
     return Verdict(node.name, Reason.ApplyStuck, message)
 
 
+def cleared(change: ReconfigurationRow, node: NodeRow, snapshot: Snapshot, now: float) -> bool:
+    """mig-manager's success has emptied the GPUs for certain, so that no slices are to be waited for.
+
+    An agent saw that a while after the success; or device plugin and GPU feature discovery, which both were
+    away for the run, agree on it.
+    """
+    agent, done = snapshot.mignodes.get(change.node), reached(change, Phase.APPLIED)
+    if agent is not None and done is not None and agent.observed > done + applying.LATE_SUCCESS_SECONDS:
+        lost = _lost(change, snapshot, now)
+        return bool(lost) and not any(lost.values())
+    offered = evidence.advertised(node)
+    slices = tuple((resource, amount) for resource, amount in offered if resource != names.GPU_RESOURCE)
+    told = bool(slices) and evidence.discovered(node) == slices
+    return told and offered == _emptied(change) != evidence.before(change.gpus)
+
+
 def unproven(
     change: ReconfigurationRow, node: NodeRow, snapshot: Snapshot, now: float, missing: str
 ) -> Verdict:
@@ -79,9 +95,8 @@ def unproven(
         missing: what does not show it, in a sentence.
     """
     offered, found, lost = evidence.advertised(node), evidence.discovered(node), _lost(change, snapshot, now)
-    emptied = evidence.after(replace(gpu, after=()) if gpu.changed else gpu for gpu in change.gpus)
     seen_empty = bool(lost) and not any(lost.values())
-    if seen_empty or (offered == emptied and (offered or found == ())):
+    if seen_empty or (offered == _emptied(change) and (offered or found == ())):
         message = f"mig-manager reports success for {asked(change).name}, but has emptied the GPUs"
         return Verdict(node.name, Reason.LayoutCleared, message)
     if not offered:
@@ -103,6 +118,11 @@ def _lost(change: ReconfigurationRow, snapshot: Snapshot, now: float) -> dict[in
         for gpu in change.gpus
         if gpu.changed and (held := seen.get(gpu.index)) is not None and held not in (gpu.before, gpu.after)
     }
+
+
+def _emptied(change: ReconfigurationRow) -> Counts:
+    """What the node offers where the GPUs that were to change have no instances."""
+    return evidence.after(replace(gpu, after=()) if gpu.changed else gpu for gpu in change.gpus)
 
 
 def _layout(gpu: MigGpuRow) -> Counts | None:

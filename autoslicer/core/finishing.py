@@ -51,12 +51,13 @@ def applied(
     """One look at a change that mig-manager has applied."""
     if evidence.config(node) != asked(change).name:
         return relabelled(change, node, now)
-    missing = validation.unproven(change, seen.snapshot, reached(change, Phase.APPLIED) or now, now)
+    since = reached(change, Phase.APPLIED) or now
+    missing = validation.unproven(change, seen.snapshot, since, now, deadline(change))
     if not missing:
         message = "allocatable, labels and the agent's reading are as promised"
         allowed = change.recovery.pending_deadline
         return enter(change, Phase.VERIFIED, now, allowed, message), lift(node)
-    if now >= deadline(change):
+    if now >= deadline(change) or faults.cleared(change, node, seen.snapshot, now):
         fault = faults.unproven(change, node, seen.snapshot, now, missing)
         return setting_back.begin(change, node, seen, now, timing, fault)
     return change.status, (*lift(node), WakeAt(deadline(change)))

@@ -44,7 +44,7 @@ def after(
     value = "False"
     status = with_condition(change.status, LAST_ATTEMPT, value, fault.reason, fault.message, now)
     noted = replace(change, status=status)
-    if fault.reason in _POINTLESS or status.attempt >= change.recovery.max_attempts:
+    if fault.reason in _POINTLESS or status.attempt >= _most(change, fault):
         return setting_back.begin(noted, node, seen, now, timing, fault)
     if (obstacle := _obstacle(noted, node, seen.snapshot, now)) is not None:
         told = replace(fault, message=f"{fault.message}; not tried again: {obstacle.message}")
@@ -101,6 +101,12 @@ def broken_off(
     return setting_back.begin(change, node, seen, now, timing, told)
 
 
+def _most(change: ReconfigurationRow, fault: Verdict) -> int:
+    """How many attempts there are; with a file that came late nothing was tried, so that there is a second."""
+    most = change.recovery.max_attempts
+    return max(most, 2) if fault.reason is Reason.ConfigLag else most
+
+
 def _again(change: ReconfigurationRow, node: NodeRow, now: float, timing: Timing, fault: Verdict) -> Result:
     """The next attempt, from Tainted on; what was noted of the last run counts no more."""
     attempt = change.status.attempt + 1
@@ -114,7 +120,7 @@ def _again(change: ReconfigurationRow, node: NodeRow, now: float, timing: Timing
     )
     following = replace(change, status=replace(kept, attempt=attempt))
     allowed = DRAIN_SECONDS + timing.idle_confirm + backoff(following, timing)
-    message = f"attempt {attempt} of {change.recovery.max_attempts}: {fault.message}"
+    message = f"attempt {attempt} of {_most(change, fault)}: {fault.message}"
     return enter(following, Phase.TAINTED, now, allowed, message), (event(change, "Warning", fault),)
 
 

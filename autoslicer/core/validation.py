@@ -165,7 +165,7 @@ def fits_still(change: ReconfigurationRow, snapshot: Snapshot) -> bool:
     return bool(_together(change, snapshot, fitting.left(snapshot, node, ignore_change=change.name)))
 
 
-def unproven(change: ReconfigurationRow, snapshot: Snapshot, since: float, now: float) -> str:
+def unproven(change: ReconfigurationRow, snapshot: Snapshot, since: float, now: float, until: float) -> str:
     """What does not show the promised layout yet, in a sentence; empty once everything does.
 
     An agent's reading that shows the promised layout is younger than the cut, whatever its clock says; one
@@ -176,6 +176,7 @@ def unproven(change: ReconfigurationRow, snapshot: Snapshot, since: float, now: 
         snapshot: the cluster, with the node.
         since: when mig-manager reported success (seconds since the epoch).
         now: seconds since the epoch.
+        until: an agent that has not looked since then is waited for so long; its silence disproves nothing.
     """
     node, wanted = snapshot.nodes[change.node], evidence.after(change.gpus)
     if evidence.advertised(node) != wanted:
@@ -190,7 +191,7 @@ def unproven(change: ReconfigurationRow, snapshot: Snapshot, since: float, now: 
     if evidence.shows(agent, change.gpus):
         return ""
     if agent.observed < since:
-        return "the node's agent has not looked since the change"
+        return "the node's agent has not looked since the change" if now < until else ""
     return "the node's agent sees another layout than was promised"
 
 

@@ -126,6 +126,15 @@ def test_a_file_that_was_not_there_yet() -> None:
     assert Way().go(REFUSES, REFUSES, WORKS).labels == [SECOND, SOURCE]
 
 
+def test_a_file_that_came_late_is_no_attempt_at_the_layout() -> None:
+    """It is asked again once even where the policy allows one attempt; a layout that fails then is not."""
+    assert Way(ONCE).go(REFUSES, WORKS, turns=40).labels == [SECOND]
+    for answers in ((REFUSES, REFUSES, WORKS), (REFUSES, FAILS, WORKS)):
+        assert Way(ONCE).go(*answers).labels == [SECOND, SOURCE]
+    lagged = Way(ONCE).go(REFUSES, WORKS, turns=40)
+    assert "attempt 2 of 2: " in lagged.change.status.steps[1].message
+
+
 def test_partial_destruction_is_told_apart() -> None:
     """An agent that looked since the label sees neither layout; the way back makes it whole."""
     part = replace(agent("something"), observed=NOON + 1)
@@ -232,7 +241,7 @@ def test_a_label_that_nobody_answered_to_is_not_simply_taken_back() -> None:
     dead = Answer("pending", offers="before")
     assert Way().go(dead).labels == [SECOND, BACK]
     assert Way(ONCE).go(dead, WORKS).end == ("RolledBack", "ApplyStuck")
-    assert Way(ONCE).go(REFUSES).labels == [SOURCE]
+    assert Way(ONCE).go(REFUSES).labels == [SECOND, SOURCE]
 
 
 def test_a_stale_success_is_told_apart() -> None:
@@ -249,6 +258,27 @@ def test_a_cleared_layout_is_set_back() -> None:
     assert way.phases == ["Applied", "RollingBack", "RolledBack"]
     assert way.end[1] == "LayoutCleared"
     assert way.in_order(RemoveTaint, AddTaint, SetConfig)
+
+
+def test_a_cleared_layout_is_set_back_as_soon_as_it_is_known() -> None:
+    """By device plugin and discovery together, or by an agent; one of them alone may still be on its way."""
+    cleared = Answer("success", works=True, offers="emptied")
+    assert Way().go(cleared, WORKS).times(SetConfig)[0] < 30
+
+    def behind(way: Way) -> None:
+        old = {f"{names.MIG_RESOURCE_PREFIX}7g.80gb.count": "2"}
+        way.world = way.world if way.labels else way.world.labelled(old)
+
+    assert Way(meanwhile=behind).go(cleared, WORKS).times(SetConfig)[0] > 1800
+
+    def looks(way: Way) -> None:
+        way.now += 15.0 if way.phases == ["Applied"] else 0.0
+        empty = tuple(replace(gpu, instances=()) if gpu.index == 0 else gpu for gpu in agent("after").gpus)
+        seen = replace(agent("after"), gpus=empty, observed=way.now)
+        way.world = replace(way.world, agent=None if way.labels else seen)
+
+    nothing = Answer("success", works=True, offers="nothing")
+    assert 10 < Way(meanwhile=looks).go(nothing, WORKS).times(SetConfig)[0] < 60
 
 
 def test_a_device_plugin_that_stays_away_quarantines() -> None:

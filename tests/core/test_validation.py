@@ -14,6 +14,7 @@ from tests.build import NOON, Layout, MigNode, mignode, pod
 from tests.core.stages import (
     AFTER,
     BEFORE,
+    DEADLINE,
     NODE,
     SERVES,
     Stage,
@@ -196,7 +197,7 @@ def test_new_layouts_hold_only_profiles_that_the_policy_allows(
 
 def proven(here: Stage) -> str:
     """What is missing 20 s after mig-manager reported success at noon."""
-    return validation.unproven(here.change, here.snapshot, NOON, NOON + 20)
+    return validation.unproven(here.change, here.snapshot, NOON, NOON + 20, NOON + 60)
 
 
 def applied() -> Stage:
@@ -255,6 +256,14 @@ def test_a_gpu_without_mig_is_proven_by_allocatable_alone() -> None:
 def test_an_agent_must_agree_where_it_lives(reading: MigNode, message: str) -> None:
     """Its word is content first: what shows the new layout has seen it, even by a clock that is behind."""
     assert proven(applied().put(agent=reading)) == message
+
+
+def test_a_silent_agent_makes_no_good_change_fail() -> None:
+    """What it saw before the change counts for nothing at the deadline; what it has seen since does."""
+    for seen, phase in ((-5.0, "Verified"), (5.0, "RollingBack")):
+        here = applied().put(agent=agent(*BEFORE, at=NOON + seen))
+        assert here.at(DEADLINE - 0.25).look()[0].phase == "Applied"
+        assert here.at(DEADLINE).look()[0].phase == phase
 
 
 # whether it helps still
