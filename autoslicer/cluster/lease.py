@@ -141,11 +141,16 @@ class _LeaseLock(BaseLock):
         )
 
     async def create(self, name: str, namespace: str, election_record: LeaderElectionRecord) -> bool:
-        """Create the Lease; False where somebody was first."""
+        """Create the Lease; False where somebody was first.
+
+        In the place of one that was deleted it gets the annotations that were last seen: nobody has ended a
+        pause by deleting it.
+        """
+        annotations = self._present.get("metadata", {}).get("annotations") or {}
         body = {
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",
-            "metadata": {"name": name, "namespace": namespace},
+            "metadata": {"name": name, "namespace": namespace, "annotations": annotations},
             "spec": self._spec(election_record),
         }
         return await self._written(self._client.create(self._leases, body))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -21,20 +22,21 @@ PASSING = (429, 500, 502, 503, 504)
 
 
 class UnreadableError(Exception):
-    """The node or the policy of a change cannot be read; the message names the object and the field."""
+    """The node of a change cannot be read; the message names the object and the field."""
 
 
 async def look(client: Client, cache: Cache, change: ReconfigurationRow) -> Snapshot:
     """The cache's snapshot, with everything that decides on this change read anew.
 
     The pods are listed without a resourceVersion, after the node was read, so that the answer is no
-    older than the node. A pod or MigNode that cannot be read makes its node count as in use.
+    older than the node. A pod or MigNode that cannot be read makes its node count as in use; a policy that
+    cannot be read governs nothing, as if it were gone.
 
     Raises:
         RefusedError: the API server refused a read; or the change is not the one that is known (409), so
             that what it would do has been done already, or is not wanted any more.
         UnreachableError: it did not answer.
-        UnreadableError: the node itself or the policy cannot be read.
+        UnreadableError: the node itself cannot be read.
     """
     present, node, policy = await asyncio.gather(
         _get(client, paths.one(paths.CHANGES, change.name)),
@@ -82,11 +84,12 @@ def _renewed(
     try:
         if node is not None:
             nodes[name] = reading.node(node)
-        if policy is not None:
-            row = reading.policy(policy)
-            policies[row.name] = row
     except ValueError as error:
         raise UnreadableError(str(error)) from None
+    if policy is not None:
+        with contextlib.suppress(ValueError):
+            row = reading.policy(policy)
+            policies[row.name] = row
     if agent is not None:
         try:
             mignodes[name] = reading.mig_node(agent)

@@ -102,7 +102,7 @@ def broken_off(
 
 
 def _most(change: ReconfigurationRow, fault: Verdict) -> int:
-    """How many attempts there are; with a file that came late nothing was tried, so that there is a second."""
+    """How many attempts there are; a file that came late is no attempt at the layout: there is a second."""
     most = change.recovery.max_attempts
     return max(most, 2) if fault.reason is Reason.ConfigLag else most
 

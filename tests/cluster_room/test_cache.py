@@ -196,6 +196,7 @@ async def test_a_fresh_look_does_not_trust_the_cache(cluster: Cluster, client: C
     """Node, pods and policy of a change are read anew; this cache has stopped before all of that."""
     _policy(cluster, "default")
     name = waiting_change(cluster, "gpu-a")
+    cluster.api.patch(f"{paths.CHANGES}/{name}", {"metadata": {"ownerReferences": None}})
     cluster.plain_node("gpu-b")
     old = cluster.pod("old", nodeName="gpu-a")
     other = cluster.pod("other", nodeName="gpu-b")
@@ -231,7 +232,10 @@ async def test_a_fresh_look_does_not_trust_the_cache(cluster: Cluster, client: C
 async def test_a_fresh_look_at_what_cannot_be_read_is_careful(
     cluster: Cluster, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An unreadable pod makes the node count as in use; an unreadable node is no node that is gone."""
+    """An unreadable pod makes the node count as in use; an unreadable node is no node that is gone.
+
+    An unreadable policy holds nothing up: it is one that is gone.
+    """
     _policy(cluster, "default")
     name = waiting_change(cluster, "gpu-a")
     cluster.pod("broken", nodeName="gpu-a")
@@ -242,6 +246,9 @@ async def test_a_fresh_look_at_what_cannot_be_read_is_careful(
         assert (await look(client, cache, change)).obscured == {}
         _breaking(monkeypatch, "pod", "broken")
         assert (await look(client, cache, change)).obscured == {"gpu-a": "pod broken cannot be read"}
+        assert "default" in (await look(client, cache, change)).policies
+        _breaking(monkeypatch, "policy", "default")
+        assert "default" not in (await look(client, cache, change)).policies
         _breaking(monkeypatch, "node", "gpu-a")
         with pytest.raises(UnreadableError, match="node gpu-a cannot be read"):
             await look(client, cache, change)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from autoslicer.cluster.connection import connect
 from autoslicer.cluster.fence import Fence
 from autoslicer.cluster.lease import LeaseTimings, lead
 from autoslicer.cluster.tasks import running
+from autoslicer.core import names
 from tests.cluster.api import Object
 from tests.cluster.fixture import Cluster
 from tests.cluster.proxy import Proxy
@@ -27,14 +28,18 @@ TIMINGS = LeaseTimings(3, 2, 1)
 class Candidate:
     """Somebody who wants to lead, and when they worked."""
 
-    def __init__(self, name: str, client: Client) -> None:
-        self.name, self._client = name, client
+    def __init__(self, name: str, client: Client, timings: LeaseTimings = TIMINGS) -> None:
+        self.name, self._client, self._timings = name, client, timings
         self.worked: list[list[float]] = []
         self.failure: Exception | None = None
+        self.told: Mapping[str, str] = {}
 
     async def run(self) -> None:
         """Until leadership is lost."""
-        await lead(self._client, NAMESPACE, self.name, TIMINGS, Fence(), self._work)
+        await lead(self._client, NAMESPACE, self.name, self._timings, Fence(), self._work, self._hear)
+
+    def _hear(self, annotations: Mapping[str, str]) -> None:
+        self.told = annotations
 
     @property
     def works(self) -> bool:
@@ -127,6 +132,27 @@ async def test_a_lease_that_was_taken_away_ends_the_work(running_cluster: Cluste
         await until(leading.done)
         assert not first.works
     assert _lease(running_cluster)["holderIdentity"] == "somebody"
+
+
+async def test_a_lease_that_is_deleted_comes_back_with_what_it_said(
+    running_cluster: Cluster, client: Client
+) -> None:
+    """The leader goes on leading, and a pause lasts until somebody ends it; one that was ended stays so."""
+    leader, pause = Candidate("first", client, LeaseTimings(12, 8, 1)), {names.PAUSE: "until Friday"}
+    async with running(leader.run()):
+        await until(lambda: leader.works)
+        for wanted in (pause, {}):
+            annotations = {names.PAUSE: wanted.get(names.PAUSE)}
+            patch = {"metadata": {"annotations": annotations}}
+            running_cluster.api.patch(f"{LEASES}/autoslicer", patch)
+            await until(lambda wanted=wanted: leader.told == wanted)
+            running_cluster.api.delete(f"{LEASES}/autoslicer")
+            await until(lambda: bool(running_cluster.list_if_served(LEASES)))
+            made = running_cluster.api.get(f"{LEASES}/autoslicer")["metadata"]
+            assert made.get("annotations", {}) == wanted
+            await asyncio.sleep(1.5)
+            assert leader.told == wanted
+        assert leader.works
 
 
 async def test_work_that_fails_is_not_led_on(running_cluster: Cluster, client: Client) -> None:
