@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
@@ -94,7 +95,7 @@ class Cache:
             if node
         }
         skipped = [sentence for reflector in self._reflectors() for sentence, _ in reflector.unread.values()]
-        return assemble(self._rows(), skipped=skipped, obscured=obscured)
+        return assemble(self._rows(), skipped=skipped, obscured=obscured, newest=time.time())
 
     def observe_config_map(self, item: Object) -> None:
         """Take over a ConfigMap that a write of our own returned."""

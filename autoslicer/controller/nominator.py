@@ -16,11 +16,12 @@ from autoslicer.cluster.writer import Writer
 from autoslicer.controller.renewal import Renewal
 from autoslicer.controller.spacing import Spacing
 from autoslicer.core import names
-from autoslicer.core.nominating import OLDEST_VERSION, REST_SECONDS, TAKE_BACK_SECONDS, nomination
+from autoslicer.core.nominating import OLDEST_VERSION, REST_SECONDS, nomination
 from autoslicer.core.phases import Phase, live, phase
 from autoslicer.core.policy import Policy
 from autoslicer.core.reading import Row
 from autoslicer.core.rows import NodeRow, PodRow, ReconfigurationRow, Step
+from autoslicer.core.snapshot import TAKE_BACK_SECONDS
 
 LEAD_SECONDS = 0.2
 """from the hints to the end of our taint: the scheduler must know of them by then"""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import takewhile
 
 from autoslicer.core.fleet import FleetLimits
-from autoslicer.core.phases import Phase, phase
+from autoslicer.core.phases import Phase, ended_at, phase
 from autoslicer.core.rows import ReconfigurationRow
 from autoslicer.core.snapshot import Snapshot
 
@@ -28,8 +28,3 @@ def opened(snapshot: Snapshot, limits: FleetLimits) -> str:
         return ""
     newest = ", ".join(change.name for change in failed[: limits.failures])
     return f"{len(failed)} changes in a row have failed ({newest}); once that is mended: autoslicer resume"
-
-
-def ended_at(change: ReconfigurationRow) -> float:
-    """When a change that has ended did so (seconds since the epoch)."""
-    return change.status.steps[-1].at if change.status.steps else 0.0

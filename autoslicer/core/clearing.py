@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from autoslicer.core import breaker, canary, evidence, fitting, marks, names, quarantine, refused
 from autoslicer.core.actions import AddTaint, DeleteChange, RemoveTaint
 from autoslicer.core.fleet import FleetLimits
-from autoslicer.core.phases import live, started
+from autoslicer.core.phases import ended_at, live, started
 from autoslicer.core.policy import Policy, governing
 from autoslicer.core.recovery import Recovery
 from autoslicer.core.rows import NodeRow
@@ -81,7 +81,7 @@ def _remembered(snapshot: Snapshot, limits: FleetLimits) -> frozenset[str]:
     failed.update(change.name for change in last if change is not None)
     newest = {
         (change.kind, tuple(gpu.after for gpu in change.gpus if gpu.changed)): change.name
-        for change in sorted(snapshot.changes.values(), key=breaker.ended_at)
+        for change in sorted(snapshot.changes.values(), key=ended_at)
         if refused.refused(change)
     }
     return frozenset(proof | failed | set(newest.values()))

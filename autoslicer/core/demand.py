@@ -73,8 +73,7 @@ def demand(
         for pod in promised(snapshot, change)
     }
     again: set[str] | None = None
-    # who nominated a pod to a node is told by the changes
-    if before is not None and before[0].changes == snapshot.changes:
+    if before is not None and before[0].hinted == snapshot.hinted:
         again = differing(before[0].pods, snapshot.pods) | (given.keys() ^ before[1].promised.keys())
     if before is None or again is None or len(again) > _FEW:
         pods, excluded = _sorted_out(snapshot, snapshot.pods, given, waiting, schedulers)

@@ -17,14 +17,13 @@ from autoslicer.core.phases import FINAL, Phase, phase, reached
 from autoslicer.core.policy import Policy
 from autoslicer.core.reasons import Reason
 from autoslicer.core.rows import NodeRow, PodRow, ReconfigurationRow
+from autoslicer.core.snapshot import TAKE_BACK_SECONDS
 from autoslicer.core.transition import SUCCEEDED, condition
 
 OLDEST_VERSION = (1, 35)
 """before this release of Kubernetes the scheduler takes nominations by others for its own, and drops them"""
 REST_SECONDS = 1.0
 """from the end of our taint, which wakes every pod that waits, to the hints: a device plugin takes longer"""
-TAKE_BACK_SECONDS = 300.0
-"""a hint of ours that is still there so long after the change has ended may be the scheduler's own by now"""
 
 
 def nomination(

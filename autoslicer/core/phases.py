@@ -58,3 +58,8 @@ def number(name: str, node: str) -> int | None:
     """The n of a change called `<node>-<n>`; None where the name is no such name."""
     head, _, tail = name.rpartition("-")
     return int(tail) if head == node and tail.isascii() and tail.isdigit() else None
+
+
+def ended_at(change: ReconfigurationRow) -> float:
+    """When a change that has ended did so (seconds since the epoch)."""
+    return change.status.steps[-1].at if change.status.steps else 0.0

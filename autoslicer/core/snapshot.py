@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from autoslicer.core.fields import Fields, kind_of
 from autoslicer.core.newest import newest
-from autoslicer.core.phases import number
+from autoslicer.core.phases import ended_at, live, number
 from autoslicer.core.policy import Policy
 from autoslicer.core.reading import READERS, Row
 from autoslicer.core.rows import (
@@ -42,6 +42,9 @@ _KINDS = {
     ResourceSliceRow: "ResourceSlice",
 }
 
+TAKE_BACK_SECONDS = 300.0
+"""a hint of ours that is still there so long after its change has ended may be the scheduler's own by now"""
+
 _Kind = TypeVar("_Kind", bound=Row)
 
 
@@ -54,9 +57,12 @@ class Snapshot:
         skipped: one sentence for each object that was left out because it is malformed or listed again.
         obscured: nodes that a malformed object names, each with the sentence about it. What that object holds
             there is not known, so that the whole node counts as in use.
-        newest: the newest timestamp in any object, in seconds since the epoch; 0 where there is none.
+        newest: the newest timestamp in any object, or the moment itself, in seconds since the epoch; 0 where
+            there is none.
+        hinted: (node, pod) where a nomination may be ours: a change that has not ended, or did so lately,
+            promises the pod that node; derived from the rest.
         tenants: by node, the pods that hold something there: bound and not ended, or nominated to it by
-            somebody else (to a node that no change of ours promises them); derived from the rest.
+            somebody else; derived from the rest.
         history: by node, its changes, oldest first; derived from the rest.
     """
 
@@ -71,11 +77,17 @@ class Snapshot:
     skipped: tuple[str, ...] = ()
     obscured: Mapping[str, str] = field(default_factory=dict)
     newest: float = 0.0
+    hinted: frozenset[tuple[str, str]] = field(init=False, repr=False, compare=False)
     tenants: Mapping[str, tuple[PodRow, ...]] = field(init=False, repr=False, compare=False)
     history: Mapping[str, tuple[ReconfigurationRow, ...]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        ours = {(change.node, key) for change in self.changes.values() for key in change.serves}
+        ours = frozenset(
+            (change.node, key)
+            for change in self.changes.values()
+            if live(change) or ended_at(change) > self.newest - TAKE_BACK_SECONDS
+            for key in change.serves
+        )
         found: dict[str, list[PodRow]] = {}
         for key, pod in self.pods.items():
             node = pod.node or pod.nominated
@@ -85,6 +97,7 @@ class Snapshot:
         for change in self.changes.values():
             history.setdefault(change.node, []).append(change)
         by_number = {node: sorted(changes, key=_age) for node, changes in history.items()}
+        object.__setattr__(self, "hinted", ours)
         object.__setattr__(self, "tenants", {node: tuple(pods) for node, pods in found.items()})
         object.__setattr__(self, "history", {node: tuple(changes) for node, changes in by_number.items()})
 

@@ -13,6 +13,7 @@ from autoslicer.core.planner import Prepared, replan
 from autoslicer.core.policy import BUILT_IN, Objective, Weight
 from autoslicer.core.rows import MigNodeRow, Requirement, Taint
 from autoslicer.core.snapshot import Snapshot
+from autoslicer.core.times import rfc3339
 from tests.build import NOON, change, mignode, pod
 from tests.core.scenes import snapshot
 from tests.core.test_planner import random_scene
@@ -80,6 +81,22 @@ def a_change_ends(rng: random.Random, now: Snapshot) -> Snapshot:
     return replace(now, changes={})
 
 
+def time_passes(rng: random.Random, now: Snapshot) -> Snapshot:
+    return replace(now, newest=now.newest + 200.0)
+
+
+def a_hint_is_given(rng: random.Random, now: Snapshot) -> Snapshot:
+    waiting = [row for row in now.pods.values() if not row.node]
+    if not waiting:
+        return now
+    row = replace(rng.choice(waiting), nominated=rng.choice(["", *now.nodes]))
+    made = change(row.nominated or min(now.nodes), [{"7g.80gb": 1}], [{"1g.10gb": 7}], serves=[row.key])
+    steps = [{"phase": "Done", "at": rfc3339(NOON)}]
+    done = snapshot(made.set("status", {"phase": "Done", "steps": steps})).changes
+    pods = {**now.pods, row.key: row}
+    return replace(now, pods=pods, changes=rng.choice([now.changes, done]), newest=NOON + 150.0)
+
+
 def nothing_happens(rng: random.Random, now: Snapshot) -> Snapshot:
     return replace(now, pods=dict(now.pods))
 
@@ -89,6 +106,7 @@ STEPS: list[Step] = [
     *[a_pod_goes, a_pod_is_bound, a_node_changes, an_agent_looks] * 2,
     a_change_begins,
     a_change_ends,
+    *[a_hint_is_given, time_passes] * 2,
     nothing_happens,
 ]
 

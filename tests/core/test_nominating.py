@@ -8,8 +8,9 @@ import pytest
 
 from autoslicer.core import names
 from autoslicer.core.actions import Nominate
-from autoslicer.core.nominating import TAKE_BACK_SECONDS, nomination
+from autoslicer.core.nominating import nomination
 from autoslicer.core.phases import Phase
+from autoslicer.core.snapshot import TAKE_BACK_SECONDS
 from tests.build import NOON, Builder, Node, Pod, change, node, pod
 from tests.core.stages import AFTER, BEFORE, NAME, NODE, Stage, resumed, stage
 

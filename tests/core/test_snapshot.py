@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from autoslicer.core.snapshot import Snapshot, read
+from autoslicer.core.times import rfc3339
 from tests.build import NOON, change, dump, mignode, node, pod
 
 
@@ -93,6 +94,18 @@ def test_who_holds_something_on_a_node() -> None:
     keys = {tenant.key for tenant in found.tenants["a"]}
     assert keys == {"ns/runs", "ns/starts", "ns/leaves", "ns/preempts"}
     assert set(found.tenants) == {"a"}
+
+
+def test_a_nomination_is_ours_only_for_a_while() -> None:
+    """A change that ended long ago hides no nomination by the scheduler; one that ended lately does."""
+    steps = [{"phase": "Done", "at": rfc3339(NOON), "message": ""}]
+    done = change("a", [None], [None], phase="Done", serves=("ns/x",)).set("status.steps", steps)
+    there = (pod("ns/x").nominated("a"), done)
+    for later, held in ((299, []), (300, ["ns/x"])):
+        found = read(dump(*there, mignode("b").observed(NOON + later)))
+        assert [tenant.key for tenant in found.tenants.get("a", ())] == held
+    running = there[1].set("status", {"phase": "Verified", "steps": steps})
+    assert not read(dump(there[0], running, mignode("b").observed(NOON + 9000))).tenants
 
 
 def test_the_changes_of_a_node_are_in_their_order() -> None:
