@@ -31,4 +31,4 @@ class Condition(Model):
     message: Text = Field(description="Why, in a sentence for people.")
 
 
-Conditions = Annotated[list[Condition], Field(max_length=8, json_schema_extra=keyed_by("type"))]
+Conditions = Annotated[list[Condition], Field(max_length=16, json_schema_extra=keyed_by("type"))]

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 
 from autoslicer.core import breaker, canary, evidence, fitting, marks, names, quarantine, refused
 from autoslicer.core.actions import AddTaint, DeleteChange, RemoveTaint
+from autoslicer.core.fairness import LATELY_SECONDS
 from autoslicer.core.fleet import FleetLimits
 from autoslicer.core.phases import ended_at, live, started
 from autoslicer.core.policy import Policy, governing
 from autoslicer.core.recovery import Recovery
-from autoslicer.core.rows import NodeRow
+from autoslicer.core.reversal import REVERSAL_SECONDS
+from autoslicer.core.rows import NodeRow, ReconfigurationRow
 from autoslicer.core.snapshot import Snapshot
 from autoslicer.core.transition import tainted
 
@@ -59,14 +61,20 @@ def _allowed(snapshot: Snapshot, node: NodeRow) -> float:
     return (policy.recovery if isinstance(policy, Policy) else Recovery()).pending_deadline
 
 
-def old_changes(snapshot: Snapshot, limits: FleetLimits) -> Iterator[DeleteChange]:
+def old_changes(snapshot: Snapshot, limits: FleetLimits, now: float) -> Iterator[DeleteChange]:
     """Ended changes beyond the newest few of their node, but for those by which something is remembered."""
     kept = _remembered(snapshot, limits)
     for _, changes in sorted(snapshot.history.items()):
         ended = [change for change in changes if not live(change)]
         for change in ended[:-KEPT_CHANGES]:
-            if change.name not in kept:
+            if change.name not in kept and not _lately(change, now):
                 yield DeleteChange(change.name, change.uid)
+
+
+def _lately(change: ReconfigurationRow, now: float) -> bool:
+    """It counts for whose turn it is and for what is not taken back; the fleet's pace bounds how many do."""
+    begun = change.status.started is not None
+    return begun and breaker.ended_at(change) > now - max(LATELY_SECONDS, REVERSAL_SECONDS)
 
 
 def _remembered(snapshot: Snapshot, limits: FleetLimits) -> frozenset[str]:

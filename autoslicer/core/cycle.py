@@ -94,7 +94,7 @@ def decide(
     actions: tuple[Action, ...] = (
         *clearing.stray_taints(snapshot, now),
         *created,
-        *clearing.old_changes(snapshot, limits),
+        *clearing.old_changes(snapshot, limits, now),
         *_told(snapshot, plan, withheld),
         *mended.actions,
         *returned.actions,

@@ -12,16 +12,18 @@ from autoslicer.core.rows import MigGpuRow, MigNodeRow, NodeRow, PodRow
 from autoslicer.core.snapshot import Snapshot
 from solver.problem import Gpu, counts
 
-_UNCONTROLLED = ("", "Node")
-"""no controller, or the kubelet itself: nobody makes such a pod again elsewhere"""
+_REPLACES = frozenset({"ReplicaSet", "ReplicationController", "StatefulSet", "Job"})
+"""controllers that make an evicted pod again, as Cluster Autoscaler's drainability rules have them"""
 
 
 def kept(snapshot: Snapshot, pod: PodRow) -> str:
     """Why the pod must not be evicted; empty where it may."""
     if pod.daemon:
         return "belongs to a DaemonSet"
-    if pod.controller in _UNCONTROLLED:
+    if pod.controller in ("", "Node"):
         return "has no controller that would replace it"
+    if pod.controller not in _REPLACES:
+        return f"belongs to a {pod.controller}, of which nobody knows whether it replaces a pod"
     if pod.ignored or pod.undisturbed:
         return "is annotated not to be disturbed"
     if pod.scheduler not in SCHEDULERS:

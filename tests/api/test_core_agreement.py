@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
+import re
 from typing import Any
 
 from hypothesis import assume, given, settings
 
+from autoslicer import core
+from autoslicer.api.reconfiguration import ReconfigurationStatus
 from autoslicer.api.validation import validate_policy
 from autoslicer.core import reading
 from autoslicer.core.causes import Cause
@@ -44,6 +49,30 @@ def test_the_core_reads_what_a_change_says() -> None:
     headroom = {**RECONFIGURATION["spec"], "cause": "Headroom", "serves": []}
     assert reading.change({**RECONFIGURATION, "spec": headroom}).cause is Cause.HEADROOM
     assert (row.status.phase, row.status.attempt, len(row.status.steps)) == ("Applied", 1, 1)
+
+
+def conditions_told() -> set[str]:
+    """The type of every condition that the core gives to a change, by the constants of its modules."""
+    paths = (info.name for info in pkgutil.walk_packages(core.__path__, f"{core.__name__}."))
+    modules = [importlib.import_module(path) for path in paths]
+    telling = [module for module in modules if hasattr(module, "with_condition")]
+    return {
+        value
+        for module in telling
+        for name, value in vars(module).items()
+        if name.isupper() and isinstance(value, str) and re.fullmatch("[A-Z][A-Za-z]+", value)
+    }
+
+
+def test_a_change_may_have_every_condition_at_once() -> None:
+    """Else the API server would refuse its status from then on, and the change could never end."""
+    kinds = conditions_told()
+    assert {"Succeeded", "RunStarted", "Quarantined"} <= kinds
+    about = {"status": "True", "reason": "Said", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"}
+    status = ReconfigurationStatus.model_validate(
+        {"conditions": [{"type": k, **about} for k in sorted(kinds)]}
+    )
+    assert len(status.conditions or ()) == len(kinds)
 
 
 def test_the_core_reads_what_an_agent_saw() -> None:

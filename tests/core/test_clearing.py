@@ -21,7 +21,7 @@ def forgotten(*changes: Builder) -> list[str]:
     nodes = {change.get("spec.node.name") for change in changes}
     newer = [ended(node, 50 + n, "Cancelled", NOON - n) for node in nodes for n in range(KEPT_CHANGES)]
     closing = ended("other", 1, "Done", NOON)
-    found = old_changes(snapshot(*changes, *newer, closing), DEFAULT_LIMITS)
+    found = old_changes(snapshot(*changes, *newer, closing), DEFAULT_LIMITS, NOON)
     return [action.name for action in found if isinstance(action, DeleteChange)]
 
 
@@ -48,6 +48,15 @@ def test_the_failure_that_keeps_a_node_from_changes_is_remembered() -> None:
     labelled = {"phase": "Labelled", "at": rfc3339(NOON - 60)}
     relabelled = ended("a", 2, "Cancelled", NOON - 50).set("status.steps", [labelled])
     assert forgotten(failed, relabelled) == ["a-1", "a-2"]
+
+
+def test_what_happened_lately_is_remembered() -> None:
+    """By it namespaces take turns, and no layout goes back and forth; a change that never started tells neither."""
+    begun = rfc3339(NOON - 4000)
+    young = ended("a", 1, "Done", NOON - 3599).set("status.startedAt", begun)
+    assert forgotten(young) == []
+    assert forgotten(ended("a", 1, "Done", NOON - 3600).set("status.startedAt", begun)) == ["a-1"]
+    assert forgotten(ended("a", 1, "Cancelled", NOON - 60)) == ["a-1"]
 
 
 def at_work(state: str = "pending", pause: str = "", taint: str = "1") -> Node:

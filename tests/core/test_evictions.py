@@ -83,6 +83,7 @@ def test_two_pods_make_room_for_one_above_them() -> None:
         {"a": tenant("low/a").set("metadata.ownerReferences", None)},
         {"a": tenant("low/a").daemon()},
         {"a": tenant("low/a").set("metadata.ownerReferences", [{"kind": "Node", "controller": True}])},
+        {"a": tenant("low/a").set("metadata.ownerReferences", [{"kind": "Workflow", "controller": True}])},
         {"a": tenant("low/a").annotations({names.IGNORE: "true"})},
         {"a": tenant("low/a").annotations({"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"})},
         {"a": tenant("low/a").annotations({"karpenter.sh/do-not-disrupt": "true"})},
@@ -93,7 +94,15 @@ def test_two_pods_make_room_for_one_above_them() -> None:
     ],
     ids=[
         *("forbidden", "no agent", "no place for the replacements", "no higher priority", "one is as high"),
-        *("bare", "daemon set", "static", "opted out", "not safe to evict", "not to be disrupted"),
+        *(
+            "bare",
+            "daemon set",
+            "static",
+            "not known to be replaced",
+            "opted out",
+            "not safe to evict",
+            "not to be disrupted",
+        ),
         *("another scheduler", "tolerates everything", "leaving already", "a stranger's process"),
     ],
 )
@@ -102,6 +111,13 @@ def test_nobody_goes_where_one_of_them_must_stay(more: dict[str, Builder | None]
     made = planned(*scene(**more).values())
     assert made.reshapes == ()
     assert "high/large" in unserved(made)
+
+
+@pytest.mark.parametrize("kind", ["ReplicaSet", "ReplicationController", "StatefulSet", "Job"])
+def test_pods_that_are_made_again_make_room(kind: str) -> None:
+    """Whichever of Kubernetes' own controllers of such pods they belong to."""
+    owner = [{"kind": kind, "controller": True}]
+    assert _reshape(a=tenant("low/a").set("metadata.ownerReferences", owner)) is not None
 
 
 def test_a_mark_with_another_value_keeps_nobody() -> None:

@@ -14,6 +14,7 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from autoslicer.api.reconfiguration import ReconfigurationStatus
 from autoslicer.cluster import documents
 from autoslicer.core import attempts, evidence, names, reading
 from autoslicer.core.actions import (
@@ -476,9 +477,10 @@ class AnyOrder(RuleBasedStateMachine):
 
 
 def stored(change: ReconfigurationRow) -> ReconfigurationRow:
-    """The change as the API server gives it back."""
+    """The change as the API server gives it back, which takes only what the schema allows."""
     document = documents.change(change, "owner")
     document["status"] = documents.change_status(change.status)
+    ReconfigurationStatus.model_validate(document["status"])
     document["metadata"]["uid"] = change.uid
     document["metadata"]["resourceVersion"] = change.resource_version
     document["metadata"]["creationTimestamp"] = rfc3339(change.created)
