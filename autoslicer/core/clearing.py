@@ -74,7 +74,7 @@ def old_changes(snapshot: Snapshot, limits: FleetLimits, now: float) -> Iterator
 def _lately(change: ReconfigurationRow, now: float) -> bool:
     """It counts for whose turn it is and for what is not taken back; the fleet's pace bounds how many do."""
     begun = change.status.started is not None
-    return begun and breaker.ended_at(change) > now - max(LATELY_SECONDS, REVERSAL_SECONDS)
+    return begun and ended_at(change) > now - max(LATELY_SECONDS, REVERSAL_SECONDS)
 
 
 def _remembered(snapshot: Snapshot, limits: FleetLimits) -> frozenset[str]:

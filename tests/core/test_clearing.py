@@ -51,7 +51,7 @@ def test_the_failure_that_keeps_a_node_from_changes_is_remembered() -> None:
 
 
 def test_what_happened_lately_is_remembered() -> None:
-    """By it namespaces take turns, and no layout goes back and forth; a change that never started tells neither."""
+    """By it namespaces take turns and no layout goes back and forth; what never began tells neither."""
     begun = rfc3339(NOON - 4000)
     young = ended("a", 1, "Done", NOON - 3599).set("status.startedAt", begun)
     assert forgotten(young) == []
