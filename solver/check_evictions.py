@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from solver.check_node import Planned
-from solver.problem import Problem
+from solver.problem import MOST_EVICTED, MOST_OF_NAMESPACE, Problem
 from solver.solution import Solution
 
 
@@ -36,8 +36,11 @@ def wrong_places(solution: Solution) -> Iterator[str]:
 
 
 def wrong_evictions(planned: Planned) -> Iterator[str]:
-    """Just the tenants of GPUs that change go, each for pods above it that lack slices otherwise."""
+    """Just the tenants of GPUs that change go, few, each for pods above it that lack slices otherwise."""
     node, gone = planned.node, {tenant.name for tenant in planned.evicted}
+    spaces = Counter(name.partition("/")[0] for name in gone)
+    if len(gone) > MOST_EVICTED or max(spaces.values(), default=0) > MOST_OF_NAMESPACE:
+        yield f"{len(gone)} pods are evicted from node {node.name}, more than may go at once"
     for gpu in planned.gpus:
         for name in sorted(gpu.tenants - gone):
             yield f"GPU {gpu.index} of node {node.name} changes though pod {name} uses it"

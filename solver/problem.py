@@ -29,6 +29,15 @@ def counts(items: Mapping[str, int] | Iterable[tuple[str, int]]) -> Counts:
     return tuple((name, count) for name, count in pairs if count)
 
 
+MOST_EVICTED, MOST_OF_NAMESPACE = 14, 7
+"""tenants that one node's change evicts, and of one namespace: a GPU holds seven"""
+
+
+def namespace(tenant: str) -> str:
+    """That of a tenant called `namespace/name`."""
+    return tenant.partition("/")[0]
+
+
 @dataclass(frozen=True, slots=True)
 class Gpu:
     """One GPU of a node.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from autoslicer.core import (
     canary,
@@ -16,18 +16,24 @@ from autoslicer.core import (
     quarantine,
     recommendations,
     repairs,
+    resting,
     validation,
 )
 from autoslicer.core.actions import Action, CreateChange, Report
+from autoslicer.core.eligibility import UNREACHABLE
 from autoslicer.core.fleet import DEFAULT_LIMITS, FleetLimits
-from autoslicer.core.gates import Gates, rest
-from autoslicer.core.phases import Phase, number, phase
+from autoslicer.core.gates import Gates
+from autoslicer.core.phases import Phase, live, number, phase, started
 from autoslicer.core.plan import Plan, Reshape, Verdict
 from autoslicer.core.policy import Mode, Policy
+from autoslicer.core.reasons import Reason
 from autoslicer.core.recommendations import Judged
 from autoslicer.core.rows import ReconfigurationRow
 from autoslicer.core.snapshot import Snapshot
 from autoslicer.core.standing import Stops, governed_nodes, standings
+
+HOLDS = frozenset({Reason.Cooldown, Reason.Reversal, *UNREACHABLE})
+"""why a node that could serve a pod is not planned for now: it is nothing about the pod"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +81,11 @@ def decide(
     """
     # 1. what would be best
     settled = recommendations.set_aside(snapshot)
-    outcome, prepared = planner.replan(settled, policies, now, prepared, effort=effort, waiting=True)
-    plan = outcome.plan
-    # 2. what of it may start now: changes that wait already come first, then new ones in the plan's order
     governed = governed_nodes(snapshot, policies)
     gates = Gates(snapshot, policies, {name: len(nodes) for name, nodes in governed.items()}, now, limits)
+    outcome, prepared = _planned(settled, policies, now, prepared, effort, gates)
+    plan = outcome.plan
+    # 2. what of it may start now: changes that wait already come first, then new ones in the plan's order
     mended = repairs.repairs(settled, outcome.sites, now, paused=bool(limits.paused))
     returned = idle.give_back(settled, outcome.sites, _needed(outcome), now)
     planned = fairness.ordered(snapshot, policies, plan.reshapes, now)
@@ -98,7 +104,7 @@ def decide(
         *_told(snapshot, plan, withheld),
         *mended.actions,
         *returned.actions,
-        *standings(settled, policies, plan, outcome.demand, outcome.conflicts, drifted, now, stops),
+        *standings(settled, policies, outcome, drifted, now, stops),
     )
     waits = (*gates.wakes, *mended.wakes, *returned.wakes, *_rests(snapshot, governed, policies, now))
     ahead = (outcome.wake, judged.wake, *waits, *clearing.held(snapshot))
@@ -107,10 +113,33 @@ def decide(
     return Decision(plan, actions, holds, withheld, outcome.demand, drifted, wake), prepared
 
 
+def _planned(
+    snapshot: Snapshot,
+    policies: Mapping[str, Policy],
+    now: float,
+    prepared: planner.Prepared,
+    effort: int,
+    gates: Gates,
+) -> tuple[planner.Outcome, planner.Prepared]:
+    """The plan; where it would take back what was done just now, the best that leaves those nodes alone."""
+
+    def best(
+        known: planner.Prepared, avoid: Mapping[str, Verdict]
+    ) -> tuple[planner.Outcome, planner.Prepared]:
+        return planner.replan(snapshot, policies, now, known, effort=effort, waiting=True, avoid=avoid)
+
+    found, known = best(prepared, {})
+    if not (avoid := gates.taken_back(found.plan.reshapes)):
+        return found, known
+    found, other = best(prepared.otherwise or planner.Prepared(), avoid)
+    return found, replace(known, otherwise=other)
+
+
 def _needed(outcome: planner.Outcome) -> frozenset[str]:
     """The nodes that somebody has a use for as they are, or as they will be."""
     served = (served.node for served in outcome.plan.served)
-    return outcome.reserved.union(served, (reshape.node for reshape in outcome.plan.reshapes))
+    changed = (node for one in outcome.plan.reshapes for node in (one.node, *one.replacements))
+    return outcome.reserved.union(served, changed)
 
 
 def _holds(snapshot: Snapshot, gates: Gates) -> Iterator[tuple[str, Verdict]]:
@@ -140,6 +169,8 @@ def _create(
     """
     created: list[CreateChange] = []
     blocked: list[Verdict] = []
+    taken = _numbers(snapshot)
+    changing = {one.node for one in snapshot.changes.values() if live(one) and (one.approved or started(one))}
     for reshape in reshapes:
         if (name := judged.standing.get(reshape.node)) is not None:
             others = (pod for pod in reshape.serves if pod not in snapshot.changes[name].serves)
@@ -149,23 +180,39 @@ def _create(
             continue
         policy = policies[reshape.policy]
         auto = policy.mode is Mode.AUTO
-        change = _change(snapshot, reshape, policy, digest, now, approved=auto)
-        known = (*snapshot.changes.values(), *(action.change for action in created))
-        held = draining.held(reshape, known) or (gates.pass_through if auto else gates.closed)(change)
+        name = f"{reshape.node}-{taken.get(reshape.node, 0) + 1}"
+        change = _change(snapshot, reshape, policy, name, digest, now, approved=auto)
+        held = draining.held(reshape, changing) or (gates.pass_through if auto else gates.closed)(change)
         if held is None:
             created.append(CreateChange(change))
+            if auto:
+                changing.add(reshape.node)
         else:
             blocked += [Verdict(pod, held.reason, held.message) for pod in reshape.serves]
     return tuple(created), tuple(blocked)
 
 
+def _numbers(snapshot: Snapshot) -> dict[str, int]:
+    """By node, the highest number that a name of a change has."""
+    found: dict[str, int] = {}
+    for name in snapshot.changes:
+        node = name.rpartition("-")[0]
+        found[node] = max(found.get(node, 0), number(name, node) or 0)
+    return found
+
+
 def _change(
-    snapshot: Snapshot, reshape: Reshape, policy: Policy, digest: str, now: float, *, approved: bool
+    snapshot: Snapshot,
+    reshape: Reshape,
+    policy: Policy,
+    name: str,
+    digest: str,
+    now: float,
+    *,
+    approved: bool,
 ) -> ReconfigurationRow:
-    taken = (number(name, reshape.node) for name in snapshot.changes)
-    following = 1 + max((n for n in taken if n is not None), default=0)
     return ReconfigurationRow(
-        name=f"{reshape.node}-{following}",
+        name=name,
         uid="",
         resource_version="",
         created=now,
@@ -197,7 +244,7 @@ def _held_pods(snapshot: Snapshot, holds: Mapping[str, Verdict]) -> Iterator[Ver
 def _told(snapshot: Snapshot, plan: Plan, withheld: Iterable[Verdict]) -> Iterator[Report]:
     """What the waiting pods are told: why nothing can serve them, or why what could does not start."""
     for verdict in plan.unserved:
-        yield _report(snapshot, "Warning", verdict)
+        yield _report(snapshot, "Normal" if verdict.reason in HOLDS else "Warning", verdict)
     for verdict in withheld:
         yield _report(snapshot, "Normal", verdict)
 
@@ -213,5 +260,5 @@ def _rests(
     """When the nodes that rest may change again."""
     for policy, nodes in governed.items():
         for node in nodes:
-            yield rest(snapshot, node, policies[policy])
+            yield resting.rest(snapshot, node, policies[policy].cooldown_seconds)
             yield quarantine.quarantined_until(snapshot, node, now)

@@ -3,43 +3,54 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from autoslicer.core import evictable, evidence, fitting
 from autoslicer.core.actions import Evict
-from autoslicer.core.phases import live
 from autoslicer.core.plan import Reshape, Verdict
 from autoslicer.core.policy import Eviction
 from autoslicer.core.reasons import Reason
+from autoslicer.core.recommendations import set_aside
 from autoslicer.core.rows import MigGpuRow, MigNodeRow, PodRow, ReconfigurationRow
 from autoslicer.core.snapshot import Snapshot
+from solver.problem import MOST_EVICTED, MOST_OF_NAMESPACE, namespace
 
-MOST, MOST_OF_NAMESPACE = 14, 7
-"""pods that are being evicted at once, by all changes together, and of one namespace: a GPU holds seven"""
 RETRY_SECONDS = 5.0
 """between two looks at pods that a disruption budget keeps"""
 
 
-def held(reshape: Reshape, changes: Iterable[ReconfigurationRow]) -> Verdict | None:
-    """Why a reshape that evicts pods may not start yet; None where it may, or evicts none.
+def held(reshape: Reshape, changing: Collection[str]) -> Verdict | None:
+    """Why a reshape that evicts pods may not start yet: the places of their replacements come first.
 
     Args:
         reshape: of the plan.
-        changes: all that there are, those too that this cycle has just made.
+        changing: the nodes that are in a change, or about to be.
     """
-    if not reshape.evictions:
+    first = (*reshape.after, *(node for node in reshape.replacements if node in changing))
+    if not first:
         return None
-    if reshape.after:
-        message = f"the pods that it evicts go to {reshape.after[0]}, which must change first"
-        return Verdict(reshape.node, Reason.DrainBlocked, message)
-    leaving = [key for change in changes if live(change) for key in change.evicts] + [*reshape.evictions]
-    spaces = Counter(key.partition("/")[0] for key in leaving)
-    mine = {key.partition("/")[0] for key in reshape.evictions}
-    if len(leaving) <= MOST and all(spaces[space] <= MOST_OF_NAMESPACE for space in mine):
-        return None
-    message = f"no more than {MOST} pods are evicted at once, and {MOST_OF_NAMESPACE} of one namespace"
+    message = f"the pods that it evicts go to {first[0]}, which must change first"
     return Verdict(reshape.node, Reason.DrainBlocked, message)
+
+
+def crowded(change: ReconfigurationRow, leaving: Collection[str]) -> Verdict | None:
+    """Why no more pods may be evicted now; None where the change evicts none, or few enough.
+
+    Args:
+        change: that is to start.
+        leaving: the pods that changes under way evict.
+    """
+    if not change.evicts:
+        return None
+    spaces = Counter(map(namespace, (*leaving, *change.evicts)))
+    full = any(spaces[namespace(pod)] > MOST_OF_NAMESPACE for pod in change.evicts)
+    if spaces.total() <= MOST_EVICTED and not full:
+        return None
+    message = (
+        f"no more than {MOST_EVICTED} pods are evicted at once, and {MOST_OF_NAMESPACE} of one namespace"
+    )
+    return Verdict(change.node, Reason.DrainBlocked, message)
 
 
 def allowance(change: ReconfigurationRow, snapshot: Snapshot, idle: float) -> float:
@@ -103,18 +114,24 @@ def _staying(change: ReconfigurationRow, snapshot: Snapshot) -> list[PodRow]:
 
 
 def _homeless(change: ReconfigurationRow, snapshot: Snapshot) -> PodRow | None:
-    """A pod whose replacement fits nowhere once all have gone; the largest ones choose first."""
-    after = emptied(change, snapshot)
+    """A pod whose replacement fits nowhere once all have gone; the largest ones choose first.
+
+    What other changes will bring is not there yet.
+    """
+    after = emptied(change, set_aside(snapshot))
+    repulsions = fitting.repulsions(after)
     rest = {change.node: _as_changed(change, after)}
     staying = _staying(change, snapshot)
     for pod in sorted(staying, key=lambda pod: (-sum(fitting.slices(pod.requests).values()), pod.key)):
         for name in sorted(after.nodes, key=lambda name: (name != change.node, name)):
             node = after.nodes[name]
+            if fitting.live_change(after, name, ignore_change=change.name) is not None:
+                continue
             if name not in rest:
                 rest[name] = Counter(fitting.left(after, node))
-            if fitting.fits(pod, node, rest[name], own_taint=name == change.node) is None and _has(
-                rest[name], fitting.slices(pod.requests)
-            ):
+            fits = fitting.fits(pod, node, rest[name], own_taint=name == change.node) is None
+            room = fits and _has(rest[name], fitting.slices(pod.requests))
+            if room and not fitting.repelled(pod, node, repulsions):
                 rest[name].subtract(pod.requests)
                 break
         else:

@@ -221,37 +221,33 @@ def _uncovered(
     return Verdict(node.name, Reason.LayoutDrift, message)
 
 
-def apply_path(snapshot: Snapshot, node: str, policy: Policy) -> Verdict | None:
+def apply_path(snapshot: Snapshot, node: NodeRow, policy: Policy) -> Verdict | None:
     """Why a generated config cannot reach the node's mig-manager; None where it can.
 
     It stops actions and never a plan: a dump of nodes and pods alone shows nothing of it.
     """
-    pod = gpu_operator.mig_manager(snapshot, node)
+    pod = gpu_operator.mig_manager(snapshot, node.name)
     if pod is None or not pod.ready:
         state = "runs" if pod is None else "is ready"
-        return Verdict(node, Reason.ApplyPathMissing, f"no mig-manager pod {state} on the node")
+        return Verdict(node.name, Reason.ApplyPathMissing, f"no mig-manager pod {state} on node {node.name}")
     namespace, name = policy.config_map
     if (pod.namespace, pod.config_map) != policy.config_map:
         patch = f'{{"spec":{{"migManager":{{"config":{{"name":"{name}"}}}}}}}}'
         message = (
-            f"mig-manager reads {pod.namespace}/{pod.config_map or 'no ConfigMap'}, not {namespace}/{name}; "
+            f"mig-manager of node {node.name} reads {pod.namespace}/{pod.config_map or 'no ConfigMap'}, "
+            f"not {namespace}/{name}; "
             f"kubectl patch clusterpolicies.nvidia.com/cluster-policy --type merge -p '{patch}'"
         )
-        return Verdict(node, Reason.ApplyPathNotConfigured, message)
+        return Verdict(node.name, Reason.ApplyPathNotConfigured, message)
     row = snapshot.config_maps.get(policy.config_map)
     if row is None or row.configs is None:
         state = "does not exist" if row is None else "is not a file that mig-parted accepts"
         message = f"ConfigMap {namespace}/{name} {state}; autoslicer configs init makes it"
-        return Verdict(node, Reason.ConfigMapIncomplete, message)
+        return Verdict(node.name, Reason.ConfigMapIncomplete, message)
     if ALL_DISABLED not in row.configs:
         message = f"ConfigMap {namespace}/{name} lacks {ALL_DISABLED}, which the operator gives to new nodes"
-        return Verdict(node, Reason.ConfigMapIncomplete, message)
-    unknown = [other for other in snapshot.nodes.values() if evidence.config(other) not in ("", *row.configs)]
-    for other in sorted(unknown, key=lambda other: other.name):
-        reader = gpu_operator.mig_manager(snapshot, other.name)
-        if reader is not None and (reader.namespace, reader.config_map) == policy.config_map:
-            message = (
-                f"ConfigMap {namespace}/{name} lacks {evidence.config(other)}, the label of {other.name}"
-            )
-            return Verdict(node, Reason.ConfigMapIncomplete, message)
+        return Verdict(node.name, Reason.ConfigMapIncomplete, message)
+    if (config := evidence.config(node)) not in ("", *row.configs):
+        message = f"ConfigMap {namespace}/{name} lacks {config}, the label of node {node.name}"
+        return Verdict(node.name, Reason.ConfigMapIncomplete, message)
     return None

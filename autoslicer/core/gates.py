@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import takewhile
 
-from autoslicer.core import breaker, budgets, canary, eligibility
+from autoslicer.core import breaker, budgets, canary, draining, eligibility, resting
 from autoslicer.core.fleet import DEFAULT_LIMITS, FleetLimits
-from autoslicer.core.phases import Phase, live, phase, reached, started
-from autoslicer.core.plan import Verdict
-from autoslicer.core.policy import Policy
+from autoslicer.core.phases import started
+from autoslicer.core.plan import Reshape, Verdict
+from autoslicer.core.policy import Mode, Policy
 from autoslicer.core.reasons import Reason
 from autoslicer.core.reversal import reversal
 from autoslicer.core.rows import ReconfigurationRow
 from autoslicer.core.snapshot import Snapshot
 from autoslicer.core.times import rfc3339
-from autoslicer.core.transition import SUCCEEDED, condition
 
-RETRY_SECONDS = 30.0
-"""a node whose last change was cancelled rests so long, and twice as long for each one before it that was
-cancelled as well: a plan that keeps failing its validation causes no stream of changes"""
 MINUTE = 60.0
 
 
@@ -39,6 +34,7 @@ class Gates:
         limits: of the whole fleet.
         running: how many nodes are in a change or may begin one, by policy.
         starts: when changes started within the last minute, those that pass included, in order.
+        leaving: the pods that changes evict which run or may begin.
         proven: the kinds of nodes of which a change was Done.
         trying: by kind of node, the change that is under way or may begin.
         open_circuit: why nothing may start anywhere; empty where it may.
@@ -52,6 +48,7 @@ class Gates:
     limits: FleetLimits = DEFAULT_LIMITS
     running: dict[str, int] = field(init=False, default_factory=dict)
     starts: list[float] = field(init=False, default_factory=list)
+    leaving: list[str] = field(init=False, default_factory=list)
     proven: frozenset[str] = field(init=False, default=frozenset())
     trying: dict[str, str] = field(init=False, default_factory=dict)
     open_circuit: str = field(init=False, default="")
@@ -61,6 +58,7 @@ class Gates:
         for change in self.snapshot.changes.values():
             if started(change):
                 self.running[change.policy] = self.running.get(change.policy, 0) + 1
+                self.leaving += change.evicts
             if change.status.started is not None and change.status.started > self.now - MINUTE:
                 self.starts.append(change.status.started)
         self.starts.sort()
@@ -75,9 +73,8 @@ class Gates:
             return Verdict(node, Reason.Paused, self.limits.paused)
         if policy is None:
             return Verdict(node, Reason.NotGoverned, f"policy {change.policy} is gone")
-        until = rest(self.snapshot, node, policy)
-        if until is not None and until > self.now:
-            return Verdict(node, Reason.Cooldown, f"node {node} rests until {_moment(until)}")
+        if (rests := resting.refusal(self.snapshot, node, policy, self.now)) is not None:
+            return rests
         if policy.suspend:
             return Verdict(node, Reason.Suspended, f"policy {policy.name} is suspended")
         return None
@@ -91,8 +88,9 @@ class Gates:
         kind = "" if node is None else canary.kind(self.snapshot, node)
         checks: tuple[Callable[[], Verdict | None], ...] = (
             lambda: self._circuit(change),
-            lambda: eligibility.apply_path(self.snapshot, change.node, policy),
+            lambda: None if node is None else eligibility.apply_path(self.snapshot, node, policy),
             lambda: self._reversal(change),
+            lambda: draining.crowded(change, self.leaving),
             lambda: self._budget(change, policy),
             lambda: self._canary(change, policy, kind),
             lambda: self._pace(change),
@@ -101,6 +99,7 @@ class Gates:
             if (held := check()) is not None:
                 return held
         self.running[policy.name] = self.running.get(policy.name, 0) + 1
+        self.leaving += change.evicts
         self.trying.setdefault(kind, change.name)
         self.starts.append(self.now)
         return None
@@ -108,7 +107,13 @@ class Gates:
     def _circuit(self, change: ReconfigurationRow) -> Verdict | None:
         return Verdict(change.node, Reason.CircuitOpen, self.open_circuit) if self.open_circuit else None
 
-    def _reversal(self, change: ReconfigurationRow) -> Verdict | None:
+    def taken_back(self, reshapes: Iterable[Reshape]) -> dict[str, Verdict]:
+        """By node, why a reshape that no human would have to approve may not start whoever else does."""
+        auto = (reshape for reshape in reshapes if self.policies[reshape.policy].mode is Mode.AUTO)
+        found = ((reshape.node, self._reversal(reshape)) for reshape in auto)
+        return {node: verdict for node, verdict in found if verdict is not None}
+
+    def _reversal(self, change: ReconfigurationRow | Reshape) -> Verdict | None:
         found = reversal(self.snapshot, change, self.now)
         if found is None:
             return None
@@ -141,33 +146,6 @@ class Gates:
             return None
         self.wakes.append(self.starts[-most] + MINUTE)
         return Verdict(change.node, Reason.RateLimited, f"{most} changes have started within a minute")
-
-
-def rest(snapshot: Snapshot, node: str, policy: Policy) -> float | None:
-    """Until when (seconds) a node rests after its last change; None where it had none that asks for it."""
-    ended = [change for change in snapshot.history.get(node, ()) if not live(change)]
-    at = reached(ended[-1], phase(ended[-1])) if ended else None
-    if at is None:
-        return None
-    match phase(ended[-1]):
-        case Phase.DONE:
-            return at + policy.cooldown_seconds
-        case Phase.CANCELLED:
-            return at + RETRY_SECONDS * 2.0 ** max(0, _failures(ended) - 1)
-        case _:
-            return None
-
-
-def _failures(ended: Sequence[ReconfigurationRow]) -> int:
-    """How many of the newest changes were cancelled in a row although somebody still needed them."""
-    return sum(1 for _ in takewhile(_failed, reversed(ended)))
-
-
-def _failed(change: ReconfigurationRow) -> bool:
-    why = condition(change.status, SUCCEEDED)
-    if phase(change) is not Phase.CANCELLED or not change.approved:
-        return False
-    return why is None or why.reason != Reason.ServedElsewhere
 
 
 def _moment(at: float) -> str:

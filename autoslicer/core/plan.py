@@ -29,8 +29,8 @@ class Verdict:
 class Reshape:
     """One node's change: from the label's value to the config `target`, for the pods in `serves` (sorted).
 
-    One that serves none has another cause than Demand. The replacements of some of the pods that it evicts
-    are served by the changes of the nodes in `after`.
+    One that serves none has another cause than Demand. The replacements of the pods that it evicts go to the
+    nodes in `replacements`, but for those that stay; some are served by the changes of the nodes in `after`.
     """
 
     node: str
@@ -42,6 +42,7 @@ class Reshape:
     evictions: tuple[str, ...] = ()
     cause: Cause = Cause.DEMAND
     after: tuple[str, ...] = ()
+    replacements: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

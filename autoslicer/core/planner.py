@@ -40,6 +40,7 @@ class Prepared:
         reshapes: of the solution, by node.
         unserved: the pods that it does not serve.
         digests: of the snapshot and of its rows.
+        otherwise: the same of the plan that was made instead, because nodes were to be avoided.
     """
 
     snapshot: Snapshot | None = None
@@ -51,6 +52,7 @@ class Prepared:
     reshapes: Mapping[str, Made] = field(default_factory=dict)
     unserved: Unserved = field(default_factory=Unserved)
     digests: Digests = field(default_factory=Digests)
+    otherwise: Prepared | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,19 +109,21 @@ def replan(
     *,
     effort: int = EFFORT,
     waiting: bool = False,
+    avoid: Mapping[str, Verdict] | None = None,
     reached: Callable[[str], None] = lambda stage: None,
 ) -> tuple[Outcome, Prepared]:
     """As `plan`, from what the last call prepared, which saves work.
 
     The plan is the same but for one case: where pods came to a large problem and nothing else has changed,
-    the known plan is extended, see `solver.extend`.
+    the known plan is extended, see `solver.extend`. Where there is word of the nodes to `avoid`, no node is
+    changed on which no change could start now, see `sites.sites`.
     """
     last = prepared if (prepared.waiting, prepared.effort) == (waiting, effort) else Prepared()
     snapshot = set_aside(snapshot)
     # 1. demand, and what may be done for it
     asked = None if last.snapshot is None or last.demand is None else (last.snapshot, last.demand)
     wanted = demand(snapshot, waiting=waiting, before=asked)
-    posed = pose(snapshot, policies, wanted, now, waiting=waiting, before=last.posed)
+    posed = pose(snapshot, policies, wanted, now, waiting=waiting, before=last.posed, avoid=avoid)
     reached("prepared")
     # 2. the best way, unless it is known already
     solved = _known(posed, last.known) or known(posed.problem, _checked(posed.problem, effort))
@@ -182,8 +186,9 @@ def _target(made: Made) -> str:
 
 
 def _refusals(posed: Posed) -> tuple[Verdict, ...]:
-    found = (site.assessment for site in posed.sites.by_name.values())
-    return tuple(one.refusal for one in found if one is not None and one.refusal is not None)
+    found = ((site.assessment, site.held) for site in posed.sites.by_name.values())
+    refusals = (held if one is None else one.refusal or held for one, held in found)
+    return tuple(refusal for refusal in refusals if refusal is not None)
 
 
 def _gap(levels: Sequence[Level]) -> float:

@@ -78,6 +78,7 @@ def pose(
     *,
     waiting: bool,
     before: Posed | None = None,
+    avoid: Mapping[str, Verdict] | None = None,
 ) -> Posed:
     """The problem of serving the demand.
 
@@ -89,12 +90,14 @@ def pose(
         waiting: a pod may go to a policy's node only once it has waited for that policy's `pendingSeconds`,
             and is left out until that is so for some policy.
         before: what this function returned for another moment under the same `waiting`.
+        avoid: see `sites.sites`.
     """
     windows = ripening(demand.arrivals, policies, now) if waiting else Ripening()
     ripe = windows.policies
     pods, again = _planned(snapshot, demand, ripe, before)
     asked = _all_asked(pods, again, before)
-    whole = sites(snapshot, policies, asked, now, Sites() if before is None else before.places.sites)
+    known = Sites() if before is None else before.places.sites
+    whole = sites(snapshot, policies, asked, now, known, avoid)
     places = Places(snapshot, whole, None if before is None else before.places)
     aims = objectives(policies, pods, places)
     if before is not None and again is not None and aims == before.objectives and not aims.by_pod:

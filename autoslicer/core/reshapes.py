@@ -84,7 +84,8 @@ def _made(
     # what serves nobody can only be for slices that are to stay free
     cause = Cause.DEMAND if serves else Cause.HEADROOM
     leaving = [row for row in evictions if row.node == name]
-    after = {row.to for row in leaving if row.to != name and row.by is By.RESHAPE}
+    away = [row for row in leaving if row.to != name]
+    after = {row.to for row in away if row.by is By.RESHAPE}
     reshape = Reshape(
         name,
         site.policy.name,
@@ -95,6 +96,7 @@ def _made(
         tuple(row.pod for row in leaving),
         cause,
         tuple(sorted(after)),
+        tuple(sorted({row.to for row in away})),
     )
     return Made(site, occupied, held, reshape, entries, _precedence(pods, reshape))
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from autoslicer.core import validation
 from autoslicer.core.causes import Cause
 from autoslicer.core.phases import Phase, reached
+from autoslicer.core.plan import Reshape
 from autoslicer.core.rows import ReconfigurationRow
 from autoslicer.core.snapshot import Snapshot
 
@@ -22,7 +23,7 @@ class Reversal:
     until: float
 
 
-def reversal(snapshot: Snapshot, change: ReconfigurationRow, now: float) -> Reversal | None:
+def reversal(snapshot: Snapshot, change: ReconfigurationRow | Reshape, now: float) -> Reversal | None:
     """The earlier change of the node that this one takes back without new demand; None where it does not.
 
     Demand is new where a pod that is served came after the earlier change was planned. And what the earlier
@@ -41,7 +42,7 @@ def reversal(snapshot: Snapshot, change: ReconfigurationRow, now: float) -> Reve
     return None
 
 
-def _restores(change: ReconfigurationRow, earlier: ReconfigurationRow) -> bool:
+def _restores(change: ReconfigurationRow | Reshape, earlier: ReconfigurationRow) -> bool:
     """A GPU gets back the layout that the earlier change took from it."""
     left = {gpu.index: gpu.before for gpu in earlier.gpus if gpu.changed}
     return any(gpu.changed and gpu.index in left and left[gpu.index] == gpu.after for gpu in change.gpus)

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from autoslicer.core import capacity, fitting, idleness, layouts, names, quarantine, refused
+from autoslicer.core import capacity, fitting, idleness, layouts, names, quarantine, refused, resting
 from autoslicer.core.drift import REPAIRABLE, Drift, drift
-from autoslicer.core.eligibility import Assessment, assess
+from autoslicer.core.eligibility import Assessment, apply_path, assess
 from autoslicer.core.plan import Verdict
-from autoslicer.core.policy import Policy, governing
+from autoslicer.core.policy import Mode, Policy, governing
 from autoslicer.core.rows import NodeRow
 from autoslicer.core.snapshot import Snapshot
 from solver.geometry import Geometry
@@ -29,6 +29,8 @@ class Site:
         row: the node itself.
         policy: that governs the node; a verdict where several claim it, None where none does.
         assessment: of a governed node.
+        unreachable: why no config reaches a governed node.
+        held: why no new change may start on it now, though the hard rules would allow one.
         left: what is left of its resources.
         node: for the solver; None where it has nothing to offer.
         hardware: what each GPU of a governed node can be cut into; empty where that is not known.
@@ -40,6 +42,8 @@ class Site:
     row: NodeRow
     policy: Policy | Verdict | None
     assessment: Assessment | None
+    unreachable: Verdict | None
+    held: Verdict | None
     left: Mapping[str, int]
     node: Node | None
     hardware: tuple[Geometry, ...]
@@ -63,7 +67,12 @@ class Sites:
 
 
 def sites(
-    snapshot: Snapshot, policies: Mapping[str, Policy], asked: Sequence[str], now: float, before: Sites
+    snapshot: Snapshot,
+    policies: Mapping[str, Policy],
+    asked: Sequence[str],
+    now: float,
+    before: Sites,
+    avoid: Mapping[str, Verdict] | None = None,
 ) -> Sites:
     """Every node.
 
@@ -74,6 +83,8 @@ def sites(
         now: seconds since the epoch.
         before: what this function returned for another moment, or nothing; the same object is returned where
             nothing has changed.
+        avoid: the nodes on which no new change may start now, each with the reason; where it is given, those
+            that rest and those of policies in mode Auto that no config reaches are held as well.
     """
     refusals = refused.by_kind(snapshot)
     common: tuple[object, ...] = (
@@ -83,9 +94,11 @@ def sites(
         snapshot.config_maps,
         snapshot.resource_slices,
         tuple(asked),
+        avoid is None,
     )
     ordered = sorted(snapshot.nodes)
-    columns = _columns(snapshot, ordered, now)
+    held = None if avoid is None else {**resting.resting(snapshot, policies, now), **avoid}
+    columns = _columns(snapshot, ordered, held or {}, now)
     known: Mapping[str, Site] = {}
     if before.common == common:
         if before.columns == columns:
@@ -97,7 +110,7 @@ def sites(
         found[name] = (
             site
             if site is not None and site.seen == seen
-            else _site(snapshot, policies, asked, refusals, now, name, seen)
+            else _site(snapshot, policies, asked, refusals, held, now, name, seen)
         )
     return Sites(common, columns, found)
 
@@ -117,7 +130,9 @@ def _offers(site: Site, need: Counts) -> bool:
     return all(site.offered.get(profile, 0) >= count for profile, count in need)
 
 
-def _columns(snapshot: Snapshot, nodes: Sequence[str], now: float) -> tuple[Sequence[object], ...]:
+def _columns(
+    snapshot: Snapshot, nodes: Sequence[str], held: Mapping[str, Verdict], now: float
+) -> tuple[Sequence[object], ...]:
     """Everything of the snapshot that concerns each node and not all of them, with a row a node."""
     agents = list(map(snapshot.mignodes.get, nodes))
     changing = {
@@ -133,6 +148,7 @@ def _columns(snapshot: Snapshot, nodes: Sequence[str], now: float) -> tuple[Sequ
         changing,
         snapshot.obscured,
         left_alone,
+        held,
     )
     stale = [agent is not None and idleness.stale(agent, now) for agent in agents]
     return (agents, stale, *([*map(rows.get, nodes)] for rows in told))
@@ -143,6 +159,7 @@ def _site(
     policies: Mapping[str, Policy],
     asked: Sequence[str],
     refusals: Mapping[str, frozenset[Counts]],
+    held: Mapping[str, Verdict] | None,
     now: float,
     name: str,
     seen: tuple[object, ...],
@@ -150,18 +167,34 @@ def _site(
     row = snapshot.nodes[name]
     policy = governing(policies, row)
     assessment = None if policy is None else assess(snapshot, row, policy, now, refusals=refusals)
+    unreachable = apply_path(snapshot, row, policy) if isinstance(policy, Policy) else None
+    waits = _held(policy, assessment, unreachable, held.get(name)) if held is not None else None
     left = fitting.left(snapshot, row)
     return Site(
         seen,
         row,
         policy,
         assessment,
+        unreachable,
+        waits,
         left,
-        _node(snapshot, name, policy, assessment, left, asked),
+        _node(snapshot, name, policy, None if waits else assessment, left, asked),
         () if policy is None else _hardware(snapshot, row, now),
         fitting.slices(row.allocatable),
         _drift(snapshot, row, assessment, now),
     )
+
+
+def _held(
+    policy: Policy | Verdict | None,
+    assessment: Assessment | None,
+    unreachable: Verdict | None,
+    held: Verdict | None,
+) -> Verdict | None:
+    """What keeps a new change from starting; a recommendation starts nothing, and shows what could be."""
+    if not isinstance(policy, Policy) or assessment is None or assessment.refusal is not None:
+        return None
+    return held or (unreachable if policy.mode is Mode.AUTO else None)
 
 
 def _drift(snapshot: Snapshot, row: NodeRow, assessment: Assessment | None, now: float) -> Drift | None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from autoslicer.core import eligibility, quarantine, validation
+from autoslicer.core import quarantine, validation
 from autoslicer.core.actions import PolicyStatus
 from autoslicer.core.phases import live, started
-from autoslicer.core.plan import Plan, Verdict
+from autoslicer.core.plan import Verdict
+from autoslicer.core.planner import Outcome
 from autoslicer.core.policy import Policy, governing
 from autoslicer.core.reasons import Reason
 from autoslicer.core.rows import Condition
@@ -44,9 +45,7 @@ def governed_nodes(snapshot: Snapshot, policies: Mapping[str, Policy]) -> dict[s
 def standings(
     snapshot: Snapshot,
     policies: Mapping[str, Policy],
-    plan: Plan,
-    demand: Collection[str],
-    conflicts: Mapping[str, str],
+    outcome: Outcome,
     drifted: Collection[str],
     now: float,
     stops: Stops = NOTHING_STOPPED,
@@ -56,14 +55,12 @@ def standings(
     Args:
         snapshot: the cluster.
         policies: by name.
-        plan: of this cycle.
-        demand: the keys of the pods that wait for slices.
-        conflicts: why a policy must agree with another on its objective and does not, by its name.
+        outcome: of this cycle's plan.
         drifted: the nodes of whose layout different stories are told.
         now: seconds since the epoch; it becomes the transition time of a condition that changes.
         stops: what keeps every change from starting.
     """
-    nodes = governed_nodes(snapshot, policies)
+    nodes, plan, demand = governed_nodes(snapshot, policies), outcome.plan, outcome.demand
     by_reshape = {served.pod: served.node for served in plan.served if served.by is By.RESHAPE}
     promised = [
         change.policy
@@ -84,7 +81,7 @@ def standings(
                 name=name,
                 generation=policy.generation,
                 conditions=(
-                    _ready(snapshot, policy, nodes[name], conflicts, stops, now),
+                    _ready(snapshot, policy, nodes[name], outcome, stops, now),
                     _degraded(policy, stops, now),
                 ),
                 governed=len(nodes[name]),
@@ -108,12 +105,19 @@ def _ready(
     snapshot: Snapshot,
     policy: Policy,
     nodes: tuple[str, ...],
-    conflicts: Mapping[str, str],
+    outcome: Outcome,
     stops: Stops,
     now: float,
 ) -> Condition:
     reason, message = "Ready", f"governs {len(nodes)} node{'' if len(nodes) == 1 else 's'}"
-    problem = _problem(snapshot, policy, nodes, conflicts)
+    order = list(Reason)
+    out = [found for node in nodes if (found := outcome.sites[node].unreachable) is not None]
+    out.sort(key=lambda verdict: (order.index(verdict.reason), verdict.name))
+    problem = _problem(snapshot, policy, nodes, outcome.conflicts)
+    if out and len(out) == len(nodes):
+        problem = problem or out[0]
+    elif out:
+        message += f"; no config reaches {len(out)} of them: {out[0].message}"
     if stops.paused:
         problem = Verdict(policy.name, Reason.Paused, stops.paused)
     if problem is not None:
@@ -152,9 +156,7 @@ def _problem(
             Reason.NotGoverned,
             "no node matches spec.nodeSelector, or a more specific policy has them all",
         )
-    paths = [found for node in nodes if (found := eligibility.apply_path(snapshot, node, policy)) is not None]
-    order = list(Reason)
-    return min(paths, key=lambda verdict: (order.index(verdict.reason), verdict.name), default=None)
+    return None
 
 
 def _rivals(snapshot: Snapshot, policy: Policy) -> list[Verdict]:

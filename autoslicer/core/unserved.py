@@ -155,6 +155,8 @@ class _Search:
         if (refusal := assessment.refusal) is not None:
             reason = Reason.PolicyForbids if refusal.reason in _FORBIDDEN else Reason.OutOfCapacity
             return _Why(reason, f"{name} may not change ({refusal.reason})")
+        if site.held is not None:
+            return _Why(site.held.reason, site.held.message)
         if site.node is not None and name not in places:
             return _Why(Reason.OutOfCapacity, f"the pod has not waited for pendingSeconds of {name}'s policy")
         if isinstance(policy, Policy) and (policy.allowed_profiles or policy.denied_profiles):

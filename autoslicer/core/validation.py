@@ -155,7 +155,7 @@ def apply_path(change: ReconfigurationRow, snapshot: Snapshot) -> Verdict | None
     The policy is in the snapshot.
     """
     policy = snapshot.policies[change.policy]
-    broken = eligibility.apply_path(snapshot, change.node, policy)
+    broken = eligibility.apply_path(snapshot, snapshot.nodes[change.node], policy)
     return broken or publishing.full(change, attempts.asked(change), snapshot)
 
 

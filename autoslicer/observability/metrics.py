@@ -39,6 +39,9 @@ UNFULFILLED_REASONS = (
     Reason.BelowMinBenefit,
     Reason.NotGoverned,
     Reason.Cooldown,
+    Reason.ApplyPathMissing,
+    Reason.ApplyPathNotConfigured,
+    Reason.ConfigMapIncomplete,
     Reason.BudgetExhausted,
     Reason.Suspended,
     Reason.Paused,
@@ -47,6 +50,7 @@ UNFULFILLED_REASONS = (
     Reason.RateLimited,
     Reason.Reversal,
     Reason.AwaitingApproval,
+    Reason.DrainBlocked,
 )
 """why a plan leaves a pod unserved, or why the change that would serve it does not start"""
 STEPS = tuple(phase for phase in Phase if phase not in (Phase.WAITING, Phase.ROLLING_BACK, Phase.ROLLED_BACK))

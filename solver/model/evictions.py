@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 from ortools.sat.python import cp_model
 
 from solver.model.benefit import implied
 from solver.model.site import Expr, SiteModel, total
+from solver.problem import MOST_EVICTED, MOST_OF_NAMESPACE, namespace
 
 
 def require_replacements(model: cp_model.CpModel, sites: Sequence[SiteModel], q: int) -> None:
@@ -41,6 +43,17 @@ def require_room_made(site: SiteModel) -> None:
             for name in site.names
         )
         site.model.add_bool_or([implied(site, row) for row in rows]).only_enforce_if(gone)
+
+
+def require_few(site: SiteModel) -> None:
+    """Evict no more tenants than one change may."""
+    names = {group.tenant: group.pods[0] for group in site.instance.classes}
+    spaces: dict[str, list[cp_model.IntVar]] = defaultdict(list)
+    for tenant, gone in site.evicted.items():
+        spaces[namespace(names[tenant])].append(gone)
+    site.model.add(total(site.evicted.values()) <= MOST_EVICTED)
+    for leaving in spaces.values():
+        site.model.add(total(leaving) <= MOST_OF_NAMESPACE)
 
 
 def _above(site: SiteModel, q: int, rank: int) -> bool:

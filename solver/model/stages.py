@@ -12,7 +12,7 @@ from solver.draft import Draft, prune
 from solver.instance import Instance
 from solver.merit import Bounds, Merit, certain, merit
 from solver.model.benefit import require_benefit
-from solver.model.evictions import require_replacements, require_room_made
+from solver.model.evictions import require_few, require_replacements, require_room_made
 from solver.model.site import Expr, SiteModel, total
 
 _DISTINCT = 10**6
@@ -51,7 +51,9 @@ class _Search:
         for site in self.sites:
             if (site.site.node.min_benefit > 1 or site.moves) and site.given:
                 require_benefit(site)
-            require_room_made(site)
+            if site.evicted:
+                require_room_made(site)
+                require_few(site)
         for q, group in enumerate(instance.classes):
             if group.tenant is not None:
                 require_replacements(self.model, self.sites, q)

@@ -323,7 +323,7 @@ PATH = [mig_manager("a"), config_map(configs.DEFAULTS), IDLE]
     ("objects", "reason", "said"),
     [
         (PATH, None, ""),
-        ([*PATH, node("b").gpus(1).layout(SEVEN, name="site-special")], None, ""),
+        ([*PATH, mig_manager("b"), node("b").gpus(1).layout(SEVEN, name="site-special")], None, ""),
         ([IDLE, config_map(configs.DEFAULTS)], Reason.ApplyPathMissing, "no mig-manager pod"),
         ([mig_manager("b"), *PATH[1:]], Reason.ApplyPathMissing, "no mig-manager pod"),
         ([mig_manager("a").condition("Ready", "False"), *PATH[1:]], Reason.ApplyPathMissing, "ready"),
@@ -335,7 +335,7 @@ PATH = [mig_manager("a"), config_map(configs.DEFAULTS), IDLE]
         ([mig_manager("a"), IDLE], Reason.ConfigMapIncomplete, "does not exist"),
         ([mig_manager("a"), config_map({}), IDLE], Reason.ConfigMapIncomplete, "not a file"),
         (
-            [*PATH, mig_manager("b"), node("b").gpus(1).layout(SEVEN, name="site-special")],
+            [*PATH[:2], node("a").gpus(1).layout(SEVEN, name="site-special")],
             Reason.ConfigMapIncomplete,
             "site-special",
         ),
@@ -348,7 +348,8 @@ PATH = [mig_manager("a"), config_map(configs.DEFAULTS), IDLE]
 )
 def test_the_apply_path(objects: list[Builder], reason: Reason | None, said: str) -> None:
     """What keeps a config from the node's mig-manager is told, with what mends it."""
-    verdict = apply_path(snapshot(*objects), "a", reading.policy(policy().raw))
+    found = snapshot(*objects)
+    verdict = apply_path(found, found.nodes["a"], reading.policy(policy().raw))
     assert (verdict and verdict.reason) == reason
     assert said in (verdict.message if verdict else "")
 
@@ -356,7 +357,7 @@ def test_the_apply_path(objects: list[Builder], reason: Reason | None, said: str
 def test_an_impostor_does_not_break_the_apply_path() -> None:
     """The pod in the operator's usual namespace is mig-manager's, whoever else bears its label."""
     found = snapshot(*PATH, mig_manager("a", "tenants-config", namespace="tenant"))
-    assert apply_path(found, "a", reading.policy(policy().raw)) is None
+    assert apply_path(found, found.nodes["a"], reading.policy(policy().raw)) is None
 
 
 def test_the_apply_path_stops_no_plan() -> None:
@@ -367,7 +368,7 @@ def test_the_apply_path_stops_no_plan() -> None:
 def test_the_patch_is_the_one_that_mends_it() -> None:
     """The message ends in the command to run."""
     found = snapshot(mig_manager("a", "default-mig-parted-config"), *PATH[1:])
-    verdict = apply_path(found, "a", reading.policy(policy().raw))
+    verdict = apply_path(found, found.nodes["a"], reading.policy(policy().raw))
     assert verdict is not None
     assert verdict.message.endswith(
         "kubectl patch clusterpolicies.nvidia.com/cluster-policy --type merge "

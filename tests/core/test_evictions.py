@@ -18,9 +18,11 @@ from autoslicer.core.reasons import Reason
 from autoslicer.core.rows import ReconfigurationRow
 from autoslicer.core.times import rfc3339
 from autoslicer.core.transition import Result
+from solver.problem import MOST_EVICTED, MOST_OF_NAMESPACE
 from tests.build import NOON, Builder, Pod, change, config_map, mig_manager, mignode, node, pod, policy
 from tests.core.scenes import planned, served, snapshot, unserved
 from tests.core.stages import ending
+from tests.core.test_gates import gate, reason
 
 TENANTS = ("low/a", "low/b")
 LAYOUT = {"1g.10gb": 7}
@@ -29,7 +31,12 @@ LAYOUT = {"1g.10gb": 7}
 def tenant(key: str) -> Pod:
     """A running pod of a Deployment with one small slice of node `full`."""
     owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "r", "uid": "r", "controller": True}
-    made = pod(key).wants({"1g.10gb": 1}).set("metadata.ownerReferences", [owner])
+    made = (
+        pod(key)
+        .wants({"1g.10gb": 1})
+        .set("metadata.ownerReferences", [owner])
+        .set("metadata.labels", {"app": "x"})
+    )
     return made.on("full", at=NOON - 300).created(NOON - 300)
 
 
@@ -146,34 +153,80 @@ def test_the_change_names_those_who_go() -> None:
     assert (made.node, made.serves, made.evicts) == ("full", ("high/large",), TENANTS)
 
 
-def _asking(node: str, *pods: str) -> ReconfigurationRow:
-    raw = change(node, [LAYOUT], [{"7g.80gb": 1}], phase="Tainted").set("spec.evicts", list(pods)).raw
-    return reading.change(raw)
+def _asking(node: str, *pods: str, phase: str = "Tainted") -> Builder:
+    return change(node, [LAYOUT], [{"7g.80gb": 1}], phase=phase).set("spec.evicts", list(pods))
 
 
 def test_few_pods_are_evicted_at_once() -> None:
-    """A reshape waits while too many pods of its namespace, or of all, are being evicted; else it starts."""
-    reshape = Reshape("full", "default", "x", "y", (), ("high/large",), TENANTS)
-    most, others = draining.MOST, draining.MOST_OF_NAMESPACE
+    """A change waits while too many pods of its namespace, or of all, are being evicted; else it starts."""
 
-    def reason(*leaving: str) -> Reason | None:
-        found = draining.held(reshape, [_asking("elsewhere", *leaving)])
-        return None if found is None else found.reason
+    def held(*leaving: str, phase: str = "Tainted", approved: bool = True) -> Reason | None:
+        asked = gate(_asking("d", *leaving, phase=phase).set("spec.approved", approved))
+        return reason(asked, evicts=TENANTS)
 
-    assert reason(*(f"low/{n}" for n in range(others - 2))) is None
-    assert reason(*(f"low/{n}" for n in range(others - 1))) is Reason.DrainBlocked
-    assert reason(*(f"team-{n}/x" for n in range(most - 2))) is None
-    assert reason(*(f"team-{n}/x" for n in range(most - 1))) is Reason.DrainBlocked
-    many = _asking("elsewhere", *(f"low/{n}" for n in range(most)))
-    assert draining.held(replace(reshape, evictions=()), [many]) is None
+    few, many = ([f"low/{n}" for n in range(MOST_OF_NAMESPACE - left)] for left in (2, 1))
+    assert (held(*few), held(*many)) == (None, Reason.DrainBlocked)
+    few, many = ([f"team-{n}/x" for n in range(MOST_EVICTED - left)] for left in (2, 1))
+    assert (held(*few), held(*many)) == (None, Reason.DrainBlocked)
+    # what has not started evicts nobody
+    assert held(*many, phase="Waiting") is None
+    assert held(*many, phase="Waiting", approved=False) is None
+    assert reason(gate(_asking("d", *many, "low/x", "low/y"))) is None
+
+
+def test_changes_that_start_together_are_counted_together() -> None:
+    """Approved all at once, they evict no more than one after the other."""
+    asked = gate()
+    pods = [f"low/{n}" for n in range(MOST_OF_NAMESPACE)]
+    assert reason(asked, "a", evicts=tuple(pods[:4])) is None
+    assert reason(asked, "b", evicts=tuple(pods[4:])) is None
+    assert reason(asked, "c", evicts=("low/x",)) is Reason.DrainBlocked
+    assert reason(asked, "c", evicts=("other/x",)) is None
+
+
+def test_no_plan_asks_for_more_evictions_than_may_ever_begin() -> None:
+    """Where all that a pod could get is too much, less is planned for others, and the pod is told."""
+    crowd = [tenant(f"low/{gpu}{n}") for gpu in "xy" for n in range(4)]
+    agent = mignode("full")
+    for gpu in "xy":
+        agent = agent.gpu(LAYOUT, pods={"1g.10gb": [f"low/{gpu}{n}" for n in range(4)]})
+    world = {
+        "full": node("full").gpus(2).layout(LAYOUT, LAYOUT, name="all-1g.10gb"),
+        "agent": agent,
+        "spare": node("spare").gpus(2).layout(LAYOUT, LAYOUT, name="all-1g.10gb"),
+        "a": None,
+        "b": None,
+    }
+    two = pod("high/two").wants({"7g.80gb": 2}).priority(10)
+    one = pod("high/one").wants({"7g.80gb": 1}).priority(10)
+    both = planned(*scene(**world, large=two).values(), one, *crowd)  # type: ignore[arg-type]
+    assert [len(reshape.evictions) for reshape in both.reshapes] == [4]
+    assert (served(both), unserved(both)) == ({"high/one": "full"}, {"high/two": Reason.OutOfCapacity})
+    fewer = [made for made in crowd if made.raw["metadata"]["name"] != "y3"]
+    less = mignode("full").gpu(LAYOUT, pods={"1g.10gb": [f"low/x{n}" for n in range(4)]})
+    less = less.gpu(LAYOUT, pods={"1g.10gb": [f"low/y{n}" for n in range(3)]})
+    seven = planned(*scene(**{**world, "agent": less}, large=two).values(), *fewer)  # type: ignore[arg-type]
+    assert [len(reshape.evictions) for reshape in seven.reshapes] == [7]
 
 
 def test_places_are_made_before_they_are_needed() -> None:
     """A reshape whose evicted pods go to a node that changes too waits for that change."""
     reshape = Reshape("full", "default", "x", "y", (), ("high/large",), TENANTS, after=("other",))
-    found = draining.held(reshape, [])
+    found = draining.held(reshape, ())
     assert found is not None
     assert (found.reason, "other" in found.message) == (Reason.DrainBlocked, True)
+
+
+@pytest.mark.parametrize(("approved", "made"), [(True, []), (False, ["full"])])
+def test_a_place_that_a_change_has_yet_to_make_is_none(approved: bool, made: list[str]) -> None:
+    """One that may fail, or has not begun; what nobody has approved changes nothing."""
+    busy = change("spare", [{"1g.10gb": 7}], [{"1g.10gb": 5}], phase="Waiting").set(
+        "spec.from", "all-1g.10gb"
+    )
+    decision = _decided(coming=busy.set("spec.approved", approved))
+    assert [found.node for found in _made(decision) if found.evicts] == made
+    blocked = [v.reason for v in decision.withheld if v.name == "high/large"]
+    assert blocked == ([Reason.DrainBlocked] if approved else [])
 
 
 # carrying it out
@@ -252,14 +305,26 @@ def test_the_drain_has_a_limit() -> None:
         {"a": tenant("low/a").annotations({names.IGNORE: "true"})},
         {"a": tenant("low/a").priority(10)},
         {"spare": None, "busy": None},
+        {"busy": pod("low/c").wants({"1g.10gb": 1}).on("spare").repels({"app": "x"})},
+        {"coming": change("spare", [LAYOUT], [LAYOUT], phase="Labelled")},
+        {"coming": change("spare", [LAYOUT], [LAYOUT], phase="Waiting")},
     ],
-    ids=["forbidden by now", "opted out by now", "as important by now", "the place is gone"],
+    ids=[
+        *("forbidden by now", "opted out by now", "as important by now", "the place is gone"),
+        *("kept off the place", "the place is in a change", "the place is about to change"),
+    ],
 )
 def test_nobody_is_evicted_on_yesterdays_word(more: dict[str, Builder | None]) -> None:
     """What no longer allows an eviction ends the change before anybody has to go."""
     ended = _carried(Phase.TAINTED, **more)
     assert ending(ended[0]) == (Phase.CANCELLED, "False", Reason.DrainBlocked)
     assert _evicted(ended) == []
+
+
+def test_what_nobody_approved_takes_no_place() -> None:
+    """The node of a recommendation is as it is."""
+    coming = change("spare", [LAYOUT], [LAYOUT], phase="Waiting").set("spec.approved", False)
+    assert _evicted(_carried(Phase.TAINTED, coming=coming)) == [*TENANTS]
 
 
 def test_another_pod_on_the_node_ends_the_change() -> None:

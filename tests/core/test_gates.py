@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from autoslicer.core import budgets, configs, reading
 from autoslicer.core.causes import Cause
 from autoslicer.core.fleet import DEFAULT_LIMITS, FleetLimits
-from autoslicer.core.gates import Gates, rest
+from autoslicer.core.gates import Gates
 from autoslicer.core.policy import BUILT_IN
 from autoslicer.core.reasons import Reason
+from autoslicer.core.resting import rest
 from autoslicer.core.rows import ReconfigurationRow
 from autoslicer.core.times import rfc3339
 from tests.build import NOON, Builder, change, config_map, mig_manager, node, policy
@@ -170,7 +171,7 @@ def until(*changes: Builder, cooldown: float = 600) -> float | None:
     """Until when node a rests, in seconds after noon."""
     rested = policy().set("spec.disruption.cooldownSeconds", cooldown)
     found = snapshot(rested, *changes)
-    at = rest(found, "a", found.policies["default"])
+    at = rest(found, "a", found.policies["default"].cooldown_seconds)
     return None if at is None else at - NOON
 
 
@@ -231,4 +232,4 @@ def test_the_built_in_policy_holds_nothing_back() -> None:
     """A plan without any policy is carried out by nobody."""
     assert budgets.limit(BUILT_IN.budgets, 12, NOON, Cause.DEMAND) == 12
     found = snapshot(ended("a", 1, "Done", NOON))
-    assert rest(found, "a", BUILT_IN) == NOON
+    assert rest(found, "a", BUILT_IN.cooldown_seconds) == NOON

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from autoslicer.core.actions import PolicyStatus
+from autoslicer.core.configs import DEFAULTS
 from autoslicer.core.cycle import Decision, decide
 from autoslicer.core.plan import Plan, document
 from autoslicer.core.planner import Prepared
 from autoslicer.core.reasons import Reason
-from tests.build import H100, NOON, Builder, node, pod, policy
+from tests.build import H100, NOON, Builder, config_map, mig_manager, node, pod, policy
 from tests.core.scenes import planned, refusals, served, snapshot, unserved
 
 IDLE = node("a").gpus(1).config("all-3g.40gb")
@@ -92,7 +93,8 @@ def test_starved_pods_are_carried_out_first() -> None:
 
 def test_the_cycle_wakes_when_a_pod_begins_to_starve() -> None:
     """What was prepared before does not hide it: the plan is another one at that moment and not before."""
-    found = snapshot(IDLE, BIG.created(NOON - 900), *SMALL, by(starvationSeconds=1000))
+    reached = (mig_manager("a"), config_map({n: DEFAULTS[n] for n in ("all-disabled", "all-3g.40gb")}))
+    found = snapshot(IDLE, *reached, BIG.created(NOON - 900), *SMALL, by(starvationSeconds=1000))
 
     def at(now: float, prepared: Prepared) -> tuple[Decision, Prepared]:
         return decide(found, found.policies, now, prepared)

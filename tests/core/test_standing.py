@@ -57,6 +57,13 @@ def brokens() -> list[tuple[str, tuple[Builder, ...]]]:
     ]
 
 
+def test_a_node_that_no_config_reaches_is_told_and_holds_no_other_up() -> None:
+    """A policy that can act on one of its nodes is ready."""
+    found = ready(statuses(policy(), *machine("b"), machine("a")[0])["default"])
+    assert (found.status, found.reason) == ("True", "Ready")
+    assert found.message == "governs 2 nodes; no config reaches 1 of them: no mig-manager pod runs on node a"
+
+
 @pytest.mark.parametrize(("reason", "objects"), brokens())
 def test_what_keeps_a_policy_from_acting_is_its_reason(reason: str, objects: tuple[Builder, ...]) -> None:
     """The first in the order of reasons."""

@@ -129,6 +129,19 @@ def gone(to, node="node-a", pod="runs/t"):
     return Eviction(pod, node, to, By.RESHAPE if to == node else By.FREE)
 
 
+def crowded(problem, count, spaces=1):
+    """The problem where so many tenants that ask for nothing use GPU 0 of node-a."""
+    names = sorted(f"runs-{n % spaces}/t{n}" for n in range(count))
+    used = node_a(gpu_0(problem, changeable=False, tenants=frozenset(names)), free=())
+    tenants = tuple(Tenant(name, -1, (), (), frozenset(["node-a"])) for name in names)
+    return replace(used, tenants=tenants)
+
+
+def evict_all(problem, solution):
+    """The problem, and the solution that evicts all of its tenants."""
+    return problem, evict(solution, *(gone("node-a", pod=tenant.name) for tenant in problem.tenants))
+
+
 def hosting_both(problem):
     """The problem where a tenant uses node-b as well."""
     asked = hosting(problem, nodes=("node-a", "node-b"))
@@ -155,6 +168,15 @@ PLAN_MUTATIONS = {
         lambda p, s: (hosting(p), evict(s, gone("node-a"), gone("node-a"))),
         ["the evictions are not sorted by pod, each once"],
     ),
+    "too many evictions of a namespace": (
+        lambda p, s: evict_all(crowded(p, 8), s),
+        ["8 pods are evicted from node node-a, more than may go at once"],
+    ),
+    "too many evictions": (
+        lambda p, s: evict_all(crowded(p, 15, spaces=5), s),
+        ["15 pods are evicted from node node-a, more than may go at once"],
+    ),
+    "as many evictions as may be": (lambda p, s: evict_all(crowded(p, 14, spaces=2), s), []),
     "a replacement where others are evicted": (
         lambda p, s: (
             hosting_both(p),
