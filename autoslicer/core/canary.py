@@ -32,6 +32,12 @@ def hardware(snapshot: Snapshot, node: NodeRow) -> str:
     return " ".join(_plain(part) for part in parts if part)
 
 
+def agree(one: str, other: str) -> bool:
+    """Two kinds may be the same: they differ in nothing but what is not known of one of them."""
+    first, second = set(one.split()), set(other.split())
+    return first <= second or second <= first
+
+
 def proof(snapshot: Snapshot) -> dict[str, ReconfigurationRow]:
     """By kind, the newest change that is Done: the layout was applied and the slices were proven."""
     found: dict[str, ReconfigurationRow] = {}

@@ -16,7 +16,7 @@ class FleetLimits:
 
     Attributes:
         starts_per_minute: changes that may start within a minute, at least 1.
-        failures: changes in a row that may fail before none starts any more; 0 for any number.
+        failures: none starts any more once changes of so many nodes have failed in a row; 0 for never.
         recommendation_seconds: a change that nobody approved within so long is planned for anew.
         resumed: failures that ended up to this moment are dealt with (seconds since the epoch).
         paused: who stopped the fleet, and when; empty where nobody did.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from autoslicer.core import configs, drift, evidence, gpu_operator, idleness, layouts, names
+from autoslicer.core import configs, drift, evidence, gpu_operator, idleness, layouts, names, wanting
 from autoslicer.core.actions import Action, NoteOnNode, Report
 from autoslicer.core.causes import Cause
 from autoslicer.core.plan import Reshape
@@ -50,6 +50,7 @@ def give_back(snapshot: Snapshot, sites: Mapping[str, Site], needed: Collection[
     actions: list[Action] = []
     reshapes: list[Reshape] = []
     wakes: list[float] = []
+    waiting: wanting.Waiting | None = None
     for name, site in sites.items():
         row, policy = site.row, _asking(site)
         gpus = () if policy is None else _changes(snapshot, site, policy, meant, now)
@@ -64,7 +65,9 @@ def give_back(snapshot: Snapshot, sites: Mapping[str, Site], needed: Collection[
         if now < due:
             wakes.append(due)
         elif since is not None and name not in needed:
-            reshapes.append(_reshape(snapshot, site, policy, gpus))
+            waiting = waiting or wanting.waiting(snapshot)
+            if wanting.wanting(snapshot, row, waiting) is None:
+                reshapes.append(_reshape(snapshot, site, policy, gpus))
     return GiveBack((*actions, *_unknown(sites, meant)), tuple(reshapes), tuple(wakes))
 
 

@@ -89,9 +89,9 @@ def _overdue(snapshot: Snapshot, change: ReconfigurationRow, now: float, expires
     if now >= expires:
         return Verdict(change.node, Reason.Expired, "nobody approved it in time; it is planned for anew")
     node = snapshot.nodes.get(change.node)
-    if node is None or not change.kind or canary.kind(snapshot, node) == change.kind:
+    if node is None or canary.agree(change.kind, kind := canary.kind(snapshot, node)):
         return None
-    message = f"it was planned for {change.kind}; the node is {canary.kind(snapshot, node) or 'unknown'} now"
+    message = f"it was planned for {change.kind}; the node is {kind} now"
     return Verdict(change.node, Reason.Superseded, message)
 
 

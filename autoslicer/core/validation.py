@@ -16,6 +16,7 @@ from autoslicer.core import (
     names,
     publishing,
     refused,
+    wanting,
 )
 from autoslicer.core.causes import Cause
 from autoslicer.core.plan import Verdict
@@ -53,19 +54,7 @@ def _wanting(change: ReconfigurationRow, snapshot: Snapshot) -> PodRow | None:
     node = snapshot.nodes.get(change.node)
     if node is None:
         return None
-    free, repulsions = fitting.left(snapshot, node, ignore_change=change.name), fitting.repulsions(snapshot)
-    for key in sorted(snapshot.pods):
-        pod = snapshot.pods[key]
-        if pod.node or pod.finished or pod.terminating or pod.gated or not fitting.slices(pod.requests):
-            continue
-        if _fits(pod, node, free) and not fitting.repelled(pod, node, repulsions):
-            return pod
-    return None
-
-
-def _fits(pod: PodRow, node: NodeRow, free: Mapping[str, int]) -> bool:
-    enough = all(free.get(resource, 0) >= amount for resource, amount in pod.requests.items())
-    return enough and fitting.fits(pod, node, free, own_taint=True) is None
+    return wanting.wanting(snapshot, node, wanting.waiting(snapshot), ignore_change=change.name)
 
 
 def bound_here(change: ReconfigurationRow, snapshot: Snapshot) -> tuple[PodRow, ...]:
@@ -230,7 +219,7 @@ def _together(change: ReconfigurationRow, snapshot: Snapshot, rest: Mapping[str,
     free = Counter(rest)
     found: list[PodRow] = []
     for pod in pending(change, snapshot):
-        if _fits(pod, node, free) and not fitting.repelled(pod, node, repulsions):
+        if wanting.fits(pod, node, free) and not fitting.repelled(pod, node, repulsions):
             free.subtract(dict(pod.requests))
             found.append(pod)
     return tuple(found)

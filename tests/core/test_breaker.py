@@ -33,6 +33,15 @@ def test_failures_in_a_row_are_counted_over_all_nodes() -> None:
     assert failed(*FAILED, ended("a", 1, "Labelled", NOON - 5)) == ["c-1", "b-1"]
 
 
+def test_one_bad_node_stops_nobody_else() -> None:
+    """It is left alone for a while each time; that of three nodes none is well is another matter."""
+    again = [ended("b", n, "Quarantined", NOON - 30 + n) for n in range(2, 9)]
+    assert failed(*again) == ["b-8"]
+    assert reason(gate(*again)) is None
+    assert reason(gate(*again, *FAILED)) is None
+    assert reason(gate(*again, *FAILED, THIRD)) is Reason.CircuitOpen
+
+
 def test_what_a_human_has_dealt_with_counts_no_more() -> None:
     """Failures that ended up to the moment of `autoslicer resume`."""
     assert failed(*FAILED, THIRD, resumed=NOON - 20) == ["d-1"]
@@ -58,7 +67,7 @@ def test_an_open_circuit_is_told_on_every_policy_and_pod() -> None:
         assert [(c.type, c.status, c.reason) for c in found] == [("Degraded", status, why)] * 2
     [first, _] = [s.conditions[1] for s in only(stopped, PolicyStatus) if isinstance(s, PolicyStatus)]
     assert first.message == (
-        "3 changes in a row have failed (d-1, c-1, b-1); once that is mended: autoslicer resume"
+        "changes of 3 nodes have failed in a row (d-1, c-1, b-1); once that is mended: autoslicer resume"
     )
 
 
@@ -72,3 +81,9 @@ def test_the_failures_that_hold_the_circuit_open_are_not_forgotten() -> None:
     dealt_with = FleetLimits(resumed=NOON)
     decision, _ = decide(found, found.policies, NOON, Prepared(), limits=dealt_with)
     assert [a.name for a in decision.actions if isinstance(a, DeleteChange)] == ["b-1", "b-2"]
+    off, _ = decide(found, found.policies, NOON, Prepared(), limits=FleetLimits(failures=0))
+    assert [a.name for a in off.actions if isinstance(a, DeleteChange)] == ["b-1", "b-2"]
+    [status] = [a for a in off.actions if isinstance(a, PolicyStatus)]
+    assert [(c.status, c.reason) for c in status.conditions if c.type == "Degraded"] == [
+        ("False", "AsExpected")
+    ]

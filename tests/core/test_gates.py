@@ -209,6 +209,15 @@ def test_what_is_no_failure_ends_the_row() -> None:
         assert until(*row, ended("a", 3, "Cancelled", NOON)) == 30
 
 
+@pytest.mark.parametrize(
+    ("why", "seconds"), [("GpuBusy", 240), ("Superseded", 30), ("Expired", 30), ("ServedElsewhere", 30)]
+)
+def test_a_recommendation_that_must_not_be_made_is_a_failure(why: str, seconds: float) -> None:
+    """One that is out of date, or that nobody approved or needed, is none."""
+    row = [ended("a", n, "Cancelled", NOON - 4 + n, why).set("spec.approved", False) for n in range(1, 5)]
+    assert until(*row) == seconds
+
+
 def test_a_change_that_nobody_needed_any_more_is_followed_by_a_short_rest() -> None:
     """Whatever was before."""
     failures = [ended("a", n, "Cancelled", NOON - 10 + n) for n in (1, 2, 3)]

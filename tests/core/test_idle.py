@@ -120,6 +120,21 @@ def test_what_the_plan_needs_is_not_given_back() -> None:
     assert [made.node for made in given(*both)] == ["a", "b"]
 
 
+@pytest.mark.parametrize(
+    ("waits", "kept"),
+    [
+        (pod("team/c").wants({"1g.10gb": 1}).set("spec.schedulerName", "volcano"), True),
+        (pod("team/c").wants({"1g.10gb": 1}).annotations({names.IGNORE: "true"}), True),
+        (pod("team/c").wants({"1g.10gb": 1}).untried(), True),
+        (pod("team/c").wants({"3g.40gb": 1}).set("spec.schedulerName", "volcano"), False),
+        (pod("team/c").wants({"1g.10gb": 1}).selector({"zone": "none"}), False),
+    ],
+)
+def test_what_would_do_for_a_pod_of_anybody_is_not_given_back(waits: Builder, kept: bool) -> None:
+    """Whoever binds it: the change would end at once, and be made again and again."""
+    assert [made.cause for made in given(IDLE, waits, asking())] == ([] if kept else [Cause.IDLE])
+
+
 def test_headroom_and_idleness_come_to_rest() -> None:
     """Where headroom has taken a node, idleness does not give it back."""
     headroom = asking().set("spec.headroom", [{"profile": "1g.10gb", "free": 4}])

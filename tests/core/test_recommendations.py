@@ -107,11 +107,24 @@ def test_it_expires(age: float, reason: Reason) -> None:
 
 def test_another_driver_supersedes_it() -> None:
     """What was approved for one driver proves nothing of the next."""
+
+    def world(version: str) -> tuple[Builder, ...]:
+        labels = {"nvidia.com/cuda.driver-version.full": version}
+        return (machine("a")[0].labels(labels), mig_manager("a"), wants("t/x"), RECOMMEND)
+
+    found = recommended(*world("580.0"))
+    assert verdicts(decided(*world("580.0"), *found)) == {"a-1": Reason.AwaitingApproval}
+    assert verdicts(decided(*world("581.0"), *found)) == {"a-1": Reason.Superseded}
+
+
+def test_what_is_not_known_for_a_while_supersedes_nothing() -> None:
+    """The node's mig-manager is made anew: nobody says that it will be another one."""
     world = (*machine("a"), wants("t/x"), RECOMMEND)
     found = recommended(*world)
-    new = {"nvidia.com/cuda.driver-version.full": "581.0"}
-    upgraded = (machine("a")[0].labels(new), mig_manager("a"), wants("t/x"), RECOMMEND)
-    assert verdicts(decided(*upgraded, *found)) == {"a-1": Reason.Superseded}
+    assert found[0].get("spec.kind") != ""
+    assert verdicts(decided(machine("a")[0], wants("t/x"), RECOMMEND, *found)) == {
+        "a-1": Reason.AwaitingApproval
+    }
 
 
 def test_approved_ones_are_held_against_no_plan() -> None:
