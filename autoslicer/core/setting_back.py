@@ -125,16 +125,16 @@ def _coming_back(change: ReconfigurationRow, node: NodeRow, seen: Observation, n
     failed = evidence.state(node) == "failed" and now >= believed
     if now >= deadline(change) or mending.begun(change) or failed:
         return mending.give_up(watched, node, seen.snapshot, now, why)
-    until = WakeAt(deadline(change))
-    if _harmless(change, node, seen.snapshot) and (lifted := lift(node)):
-        return watched.status, (*lifted, until)
     abandoned = applying.abandoned_at(watched.status)
+    trusted = applying.trusted_at(watched.status, applying.WAY_BACK_STARTED)
+    ahead = (at for at in (abandoned, trusted, believed) if at is not None and now < at < math.inf)
+    wakes = (*map(WakeAt, ahead), WakeAt(deadline(change)))
+    if _harmless(change, node, seen.snapshot) and (lifted := lift(node)):
+        return watched.status, (*lifted, *wakes)
     if abandoned is not None and now >= abandoned:
         clients = evidence.left_paused(node)
-        return watched.status, (RestoreClients(node.name, node.resource_version, clients), until)
-    trusted = applying.trusted_at(watched.status, applying.WAY_BACK_STARTED)
-    soon = [WakeAt(at) for at in (abandoned, trusted, believed) if at is not None and now < at < math.inf]
-    return watched.status, (*soon, until)
+        return watched.status, (RestoreClients(node.name, node.resource_version, clients), *wakes)
+    return watched.status, wakes
 
 
 def way_back(change: ReconfigurationRow, node: NodeRow, snapshot: Snapshot) -> Config:
