@@ -23,7 +23,7 @@ from tests.e2e.controller import install
 
 
 def main() -> int:
-    """Run; progress goes to stderr, the tables to stdout; 1 where an invariant did not hold."""
+    """Run; progress goes to stderr, the tables to stdout; 1 where an invariant did not hold, or a fault was met too seldom."""
     arguments = _arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     began = time.monotonic()
@@ -54,7 +54,10 @@ def main() -> int:
             with stage as scene, Agents(scene, scene.nodes[::2]):
                 rows = Injecting(scene, arguments.faults, say, journal).run(faults)
             print(report.of_faults(rows), flush=True)
-            broken |= any(row.violations for row in rows)
+            few = [row.fault for row in rows if len(row.injections) < arguments.faults]
+            if few:
+                print(f"met fewer than {arguments.faults} times: {', '.join(few)}")
+            broken |= bool(few) or any(row.violations for row in rows)
             document["faults"] = [row.document() for row in rows]
         if arguments.json:
             arguments.json.write_text(json.dumps(document, indent=1) + "\n")

@@ -7,7 +7,9 @@ import time
 from autoslicer.core import names
 from autoslicer.core.phases import FINAL, Phase
 from autoslicer.core.reasons import Reason
+from tests.chaos import invariants
 from tests.chaos.history import ChangeLife
+from tests.chaos.invariants import Violation
 from tests.chaos.scene import Scene, paused
 from tests.cluster.waiting import until
 
@@ -18,11 +20,18 @@ PATIENCE = 45.0
 
 
 class Human:
-    """Looks after the fleet when asked to `attend`; `helped` counts what had to be done by hand."""
+    """Looks after the fleet when asked to `attend`.
+
+    Attributes:
+        released: how often a node was allowed to be changed again.
+        repaired: how often a node was put in order.
+        abandoned: nodes that had to be, and of which autoslicer had not said so by a quarantine.
+    """
 
     def __init__(self, scene: Scene, patience: float = PATIENCE) -> None:
         self._scene, self._patience = scene, patience
         self.released, self.repaired = 0, 0
+        self.abandoned: list[Violation] = []
 
     def attend(self) -> None:
         """One round: release nodes that are refused but in order, repair those that stay out of order."""
@@ -39,7 +48,6 @@ class Human:
             elif since > self._patience and not self._scene.tenants(node):
                 self.repair(node)
                 self.release(node)
-                self.repaired += 1
 
     def _allow_again(self, node: str) -> None:
         """The driver is in order: forget the changes that keep their layouts from being planned again."""
@@ -57,6 +65,8 @@ class Human:
 
     def repair(self, node: str) -> None:
         """The runbook: let the GPU clients run, drive another label, disown the node."""
+        self.repaired += 1
+        self.abandoned += invariants.inconsistent([self._scene.state(node)])
         labels = self._scene.cluster.labels(node)
         running = {key: "true" for key, value in labels.items() if paused(key, value)}
         fresh = "all-7g.80gb" if labels.get(names.MIG_CONFIG) != "all-7g.80gb" else "all-3g.40gb"

@@ -97,7 +97,7 @@ class Injecting:
 
     def _new(self, done: Round) -> list[Violation]:
         """What this round broke."""
-        every = self._scene.violations(done.pods.values())
+        every = [*self._human.abandoned, *self._scene.violations(done.pods.values())]
         found = [violation for violation in every if violation not in self._known]
         self._known.update(found)
         return found

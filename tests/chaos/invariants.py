@@ -28,6 +28,7 @@ class Invariant(StrEnum):
     LABEL = "nvidia.com/mig.config was never removed or blank"
     NODES = "every node is consistent or explicitly quarantined"
     TAINT = "no taint of ours without a live change"
+    MARKS = "no mark of ours against autoscalers without a live change"
     BOUND = "every servable pod was bound"
     ADMITTED = "no pod was bound to slices that were away"
 
@@ -56,6 +57,7 @@ class NodeState:
         cut: what NVML shows, by profile.
         taint: the value of our taint, None where there is none.
         newest: its newest change, None where it has none.
+        marked: our note is on it that it carries our marks against other autoscalers.
     """
 
     name: str
@@ -66,6 +68,7 @@ class NodeState:
     cut: Mapping[str, int]
     taint: str | None
     newest: ChangeLife | None
+    marked: bool = False
 
 
 def destroyed_in_use(
@@ -144,6 +147,14 @@ def stray_taints(nodes: Iterable[NodeState], live: Iterable[ChangeLife]) -> Iter
     for node in nodes:
         if node.taint is not None and (node.name, node.taint) not in numbers:
             yield Violation(Invariant.TAINT, node.name, f"the taint {node.taint} belongs to no live change")
+
+
+def stray_marks(nodes: Iterable[NodeState], live: Iterable[ChangeLife]) -> Iterator[Violation]:
+    """Our marks on a node at rest that has no live change."""
+    busy = {change.node for change in live}
+    for node in nodes:
+        if node.marked and node.name not in busy:
+            yield Violation(Invariant.MARKS, node.name, "other autoscalers are kept off it for nothing")
 
 
 def outlived_taints(history: History, until: float) -> Iterator[Violation]:

@@ -149,7 +149,7 @@ class Killing:
             self._come_to_rest()
             outcome.pods, outcome.faults = len(stream.pods), scene.faults_met()
             outcome.released, outcome.repaired = self._human.released, self._human.repaired
-            outcome.violations = scene.violations(stream.pods)
+            outcome.violations = [*self._human.abandoned, *scene.violations(stream.pods)]
         finally:
             stream.stop()
         with scene.recorder.lock:

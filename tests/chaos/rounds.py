@@ -276,7 +276,7 @@ class Round:
             found["labels"].get(names.MIG_CONFIG),
             found.get("annotations", {}).get(names.APPLIED_CONFIG),
         )
-        if not self._scene.in_order(node) and not self._scene.tenants(node):
+        if not self._orderly(node) and not self._scene.tenants(node):
             self._human.repair(node)
             by = BY_HAND
         elif ours not in (None, label):
@@ -284,6 +284,14 @@ class Round:
             by = BY_HAND
         self._human.release(node)
         return by
+
+    def _orderly(self, node: str) -> bool:
+        """The node is in order, or comes to be so by itself."""
+        deadline = time.monotonic() + OWN_SECONDS
+        while not (found := self._scene.in_order(node)) and time.monotonic() < deadline:
+            self._scene.keep_alive()
+            time.sleep(0.5)
+        return found
 
     def clean_up(self) -> None:
         """Every pod goes, every change ends, and the ended ones are forgotten."""

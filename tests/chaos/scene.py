@@ -167,6 +167,7 @@ class Scene:
             cut,
             taints[0] if taints else None,
             self.newest(node),
+            names.MARKS in found["metadata"].get("annotations", {}),
         )
 
     def logs(self) -> list[tuple[str, LogLine]]:
@@ -203,6 +204,7 @@ class Scene:
                 *lasting,
                 *invariants.inconsistent(states),
                 *invariants.stray_taints(states, live),
+                *invariants.stray_marks(states, live),
                 *invariants.unbound(self.recorder.history, servable),
             ]
 

@@ -120,6 +120,13 @@ def test_a_taint_at_rest_belongs_to_a_live_change() -> None:
     assert fired(invariants.stray_taints([replace(tainted, taint="1")], [live])) == [Invariant.TAINT]
 
 
+def test_a_mark_at_rest_belongs_to_a_live_change() -> None:
+    """Else other autoscalers are kept off a node for nothing."""
+    marked, live = replace(IN_ORDER, marked=True), change("gpu-a-2", 1.0, None)
+    assert fired(invariants.stray_marks([marked, IN_ORDER], [live])) == []
+    assert fired(invariants.stray_marks([marked, IN_ORDER], [])) == [Invariant.MARKS]
+
+
 def test_a_taint_goes_with_its_change() -> None:
     """One that stays longer than a restart takes is told of."""
     for gone, expected in ((22.0, []), (60.0, [Invariant.TAINT])):
