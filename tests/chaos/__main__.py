@@ -23,7 +23,10 @@ from tests.e2e.controller import install
 
 
 def main() -> int:
-    """Run; progress goes to stderr, the tables to stdout; 1 where an invariant did not hold, or a fault was met too seldom."""
+    """Run; progress goes to stderr, the tables to stdout.
+
+    1 where an invariant did not hold, or a fault was met too seldom.
+    """
     arguments = _arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     began = time.monotonic()
