@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from autoslicer.core import marks, names, reading
+from autoslicer.core import configs, marks, names, reading
 from autoslicer.core.actions import (
     Action,
     AddTaint,
@@ -18,10 +18,13 @@ from autoslicer.core.actions import (
     SetConfig,
     TouchPod,
 )
+from autoslicer.core.causes import Cause
 from autoslicer.core.phases import Phase
+from autoslicer.core.policy import Idle
 from autoslicer.core.rows import (
     ConfigEntry,
     ConfigMapRow,
+    GpuTarget,
     MigNodeRow,
     NodeRow,
     PodRow,
@@ -29,9 +32,12 @@ from autoslicer.core.rows import (
     Taint,
 )
 from autoslicer.core.snapshot import Snapshot
-from tests.build import Layout, mignode, pod
+from tests.build import NOON, Layout, mignode, pod
 from tests.core.stages import AFTER, BEFORE, MIG_MANAGER, NODE, discovered, stage
 
+PLUGIN = f"gpu-operator/{names.PLUGIN_APP}-{NODE}"
+OPERANDS = (MIG_MANAGER, PLUGIN)
+"""the keys of the GPU Operator's pods on the node"""
 TARGET, SOURCE = "autoslicer-000000000000", "all-7g.80gb"
 LAYOUTS: Mapping[str, list[Layout]] = {
     "before": BEFORE,
@@ -44,13 +50,17 @@ LAYOUTS: Mapping[str, list[Layout]] = {
 
 @dataclass(frozen=True)
 class World:
-    """The cluster around one change, as it happens to be; every method gives another one."""
+    """The cluster around one change, as it happens to be; every method gives another one.
+
+    `found` is the word for the layout from which the change was planned.
+    """
 
     node: NodeRow | None
     pods: Mapping[str, PodRow]
     config_map: ConfigMapRow | None
     policies: Mapping[str, Any]
     agent: MigNodeRow | None = None
+    found: str = "before"
 
     def snapshot(self, change: ReconfigurationRow) -> Snapshot:
         """The world with the change in it."""
@@ -79,7 +89,7 @@ class World:
     @property
     def busy(self) -> bool:
         """A pod is on the node."""
-        return any(row.node == NODE for key, row in self.pods.items() if key != MIG_MANAGER)
+        return any(row.node == NODE for key, row in self.pods.items() if key not in OPERANDS)
 
     def with_node(self, **fields: Any) -> World:
         """With these fields of the node, where there is one."""
@@ -125,7 +135,7 @@ class World:
         """With what the device plugin offers for some layouts, and perhaps what discovery labels then."""
         if self.node is None:
             return self
-        other = offers()[word]
+        other = offers()[self.found if word == "before" else word]
         moved = self.with_node(allocatable=other.allocatable)
         if not discovery:
             return moved
@@ -160,12 +170,35 @@ def _counts(label: str) -> bool:
 
 
 @cache
-def beginning(here: Phase) -> tuple[World, ReconfigurationRow]:
-    """The world in which a change has just entered the phase, and the change."""
+def beginning(here: Phase, cause: Cause = Cause.DEMAND) -> tuple[World, ReconfigurationRow]:
+    """The world in which a change of that cause has just entered the phase, and the change."""
     made = stage(here)
     found = made.snapshot
     [config_map] = found.config_maps.values()
-    return World(found.nodes[NODE], found.pods, config_map, found.policies), made.change
+    [plain] = found.policies.values()
+    world, row = World(found.nodes[NODE], found.pods, config_map, found.policies), made.change
+    if cause is Cause.DEMAND:
+        return world, row
+    row = replace(row, cause=cause, serves=())
+    if cause is Cause.DRIFT:
+        return _drifted(world, here), replace(row, gpus=_lost(row.gpus))
+    wants = {Cause.HEADROOM: {"headroom": (("1g.10gb", 1),)}, Cause.IDLE: {"idle": Idle(600.0, TARGET)}}
+    return replace(world, policies={plain.name: replace(plain, **wants[cause])}), row
+
+
+def _lost(gpus: tuple[GpuTarget, ...]) -> tuple[GpuTarget, ...]:
+    """What a change is for that makes anew what its GPUs have lost."""
+    return tuple(replace(gpu, before=()) if gpu.changed else gpu for gpu in gpus)
+
+
+def _drifted(world: World, here: Phase) -> World:
+    """The old label means the new layout, and until ours is set the GPUs that are to change are empty."""
+    plugin = pod(PLUGIN).labels({"app": names.PLUGIN_APP}).daemon().on(NODE, at=NOON - 3600)
+    row = reading.pod(plugin.condition("Ready", "True").raw)
+    drifted = replace(world.with_pod(PLUGIN, row), found="emptied")
+    drifted = drifted.holding(SOURCE, configs.entries_of(beginning(Phase.WAITING)[1].gpus))
+    offers_old = here not in (Phase.LABELLED, Phase.APPLIED, Phase.VERIFIED)
+    return drifted.offering("before", discovery=True) if offers_old else drifted
 
 
 @cache

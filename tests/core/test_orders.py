@@ -28,12 +28,14 @@ from autoslicer.core.actions import (
     WakeAt,
 )
 from autoslicer.core.attempts import asked, back, nth
+from autoslicer.core.causes import Cause
 from autoslicer.core.configs import entries_of
 from autoslicer.core.faults import LAST_ATTEMPT, OVERDUE
 from autoslicer.core.mending import GIVEN_UP
 from autoslicer.core.observation import Observation, Timing, needs_fresh, sight
 from autoslicer.core.phases import FINAL, Phase, live, phase
 from autoslicer.core.plan import Verdict
+from autoslicer.core.policy import Idle, Mode
 from autoslicer.core.progress import advance
 from autoslicer.core.reasons import Reason
 from autoslicer.core.recovery import Recovery
@@ -48,7 +50,9 @@ from tests.core.way import ANSWERED, Answer
 SECOND = nth(beginning(Phase.WAITING)[1], 2).name
 BACK = back(beginning(Phase.WAITING)[1]).name
 TIMING = Timing(idle_confirm=1.0, publish_settle=5.0)
-HOLD = Verdict(NODE, Reason.BudgetExhausted, "1 of 1 nodes are in a change")
+HOLDS = (Reason.BudgetExhausted, Reason.Suspended, Reason.Superseded, Reason.Expired, Reason.ApplyPathMissing)
+"""why the cycle keeps a change from starting, or ends one that nobody has approved"""
+AWAITED = Verdict(NODE, Reason.AwaitingApproval, "nobody has approved it")
 MOST_ATTEMPTS = 3
 LONGEST = (
     60.0  # Tainted
@@ -93,6 +97,7 @@ class AnyOrder(RuleBasedStateMachine):
     """The world moves as it likes; the controller looks, acts, is cut short, and dies."""
 
     world: World
+    cause: Cause
     change: ReconfigurationRow
     now: float
     hold: Verdict | None
@@ -104,13 +109,19 @@ class AnyOrder(RuleBasedStateMachine):
         here=st.sampled_from(list(FOLLOWING)),
         attempts=st.integers(1, MOST_ATTEMPTS),
         renew=st.booleans(),
+        cause=st.sampled_from(list(Cause)),
     )
-    def begin(self, here: Phase, attempts: int, renew: bool) -> None:
-        """Some phase was just entered, under some policy."""
-        self.world, change = beginning(here)
+    def begin(self, here: Phase, attempts: int, renew: bool, cause: Cause) -> None:
+        """Some phase was just entered, for some cause and under some policy."""
+        self.cause = cause
+        self.world, change = self.scene(here)
         recovery = Recovery(max_attempts=attempts, delete_operator_pods=renew)
         self.change = replace(change, recovery=recovery)
         self.now, self.hold, self.sightings, self.idle, self.wakes = NOON, None, (), (), []
+
+    def scene(self, here: Phase) -> tuple[World, ReconfigurationRow]:
+        """Where all is as it ought to be in that phase."""
+        return beginning(here, self.cause)
 
     # the world
 
@@ -169,7 +180,7 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(where=st.sampled_from(["published", "reset", "broken", "gone"]))
     def edit_config_map(self, where: str) -> None:
         """Somebody writes the ConfigMap."""
-        full, plain = beginning(Phase.PUBLISHED)[0].config_map, beginning(Phase.WAITING)[0].config_map
+        full, plain = self.scene(Phase.PUBLISHED)[0].config_map, self.scene(Phase.WAITING)[0].config_map
         assert plain is not None
         made = {"published": full, "reset": plain, "broken": replace(plain, configs=None)}
         self.world = replace(self.world, config_map=made.get(where))
@@ -183,11 +194,17 @@ class AnyOrder(RuleBasedStateMachine):
         touch = f"{config}@{rfc3339(self.now - ago)}" if config else ""
         self.world = self.world.with_pod(MIG_MANAGER, row).touched(touch)
 
-    @rule(how=st.sampled_from(["there", "gone", "suspended", "demanding"]))
+    @rule(how=st.sampled_from(["there", "gone", "suspended", "demanding", "content", "auto", "recommend"]))
     def edit_policy(self, how: str) -> None:
         """Somebody edits the policy."""
-        plain = beginning(Phase.WAITING)[0].policies["default"]
-        made = {"suspended": replace(plain, suspend=True), "demanding": replace(plain, min_benefit=9)}
+        plain = self.scene(Phase.WAITING)[0].policies["default"]
+        made = {
+            "suspended": replace(plain, suspend=True),
+            "demanding": replace(plain, min_benefit=9),
+            "content": replace(plain, headroom=(), idle=Idle()),
+            "auto": replace(plain, mode=Mode.AUTO),
+            "recommend": replace(plain, mode=Mode.RECOMMEND),
+        }
         self.world = replace(self.world, policies={} if how == "gone" else {"default": made.get(how, plain)})
 
     @rule(word=st.sampled_from(["none", "before", "after"]), ago=st.sampled_from([0, 30, 1000]))
@@ -199,7 +216,7 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(how=st.sampled_from(["gone", "another", "back"]))
     def replace_node(self, how: str) -> None:
         """The node is deleted, made anew, or was only hidden."""
-        row = beginning(phase(self.change))[0].node if live(self.change) else None
+        row = self.scene(phase(self.change))[0].node if live(self.change) else None
         if how == "gone":
             self.world = replace(self.world, node=None)
         elif row is not None:
@@ -207,10 +224,16 @@ class AnyOrder(RuleBasedStateMachine):
                 self.world, node=replace(row, uid="another" if how == "another" else row.uid)
             )
 
-    @rule(held=st.booleans())
-    def hold_back(self, held: bool) -> None:
+    @rule(why=st.sampled_from([None, *HOLDS]))
+    def hold_back(self, why: Reason | None) -> None:
         """The cycle holds the change, or does not."""
-        self.hold = HOLD if held else None
+        self.hold = None if why is None else Verdict(NODE, why, "the cycle has said so")
+
+    @precondition(lambda self: phase(self.change) is Phase.WAITING)
+    @rule(by=st.sampled_from([None, "", "kim", names.BY_POLICY]))
+    def approve(self, by: str | None) -> None:
+        """A human or the policy's mode has approved the change, or nobody has so far."""
+        self.change = replace(self.change, approved=by is not None, approved_by=by or "")
 
     @rule(seconds=st.sampled_from([0.25, 1.0, 5.0, 10.0, 60.0, 130.0, 1800.0]))
     def pass_time(self, seconds: float) -> None:
@@ -223,9 +246,9 @@ class AnyOrder(RuleBasedStateMachine):
         """All obstacles go, and what the present phase waits for is there."""
         here = phase(self.change)
         following = FOLLOWING[here][0]
-        self.world = beginning(here if following in FINAL else following)[0]
+        self.world = self.scene(here if following in FINAL else following)[0]
         if here is Phase.LABELLED:
-            self.world = beginning(Phase.VERIFIED)[0].tainted("1")
+            self.world = self.scene(Phase.VERIFIED)[0].tainted("1")
         config = asked(self.change)
         if self.world.pods[MIG_MANAGER].published:
             self.world = self.world.touched(f"{config.name}@{rfc3339(self.now - 5)}")
@@ -258,7 +281,9 @@ class AnyOrder(RuleBasedStateMachine):
 
     def observed(self, *, fresh: bool) -> Observation:
         """What the controller knows, with one more sighting where this is one."""
-        seen = Observation(self.world.snapshot(self.change), fresh, self.hold, self.sightings)
+        awaits = phase(self.change) is Phase.WAITING and not self.change.approved
+        hold = self.hold or (AWAITED if awaits else None)
+        seen = Observation(self.world.snapshot(self.change), fresh, hold, self.sightings)
         self.sightings = sight(self.sightings, self.change, seen, self.now)
         return replace(seen, sightings=self.sightings)
 
@@ -329,10 +354,13 @@ class AnyOrder(RuleBasedStateMachine):
         else:
             assert new in FOLLOWING[here], f"{here} was followed by {new}"
             assert [step.phase for step in status.steps[len(old.status.steps) :]] == [new]
+            assert new is Phase.CANCELLED or old.approved
         if new is Phase.DRAINED is not here:
             assert self.idle[-1] - self.idle[0] >= TIMING.idle_confirm
         if new in FINAL:
             ended(status, actions, tainted=same_node and bool(self.world.taints or self.world.marks))
+        if new in FINAL:
+            self.count(f"{self.cause} ends {new}")
         if new in (Phase.QUARANTINED, Phase.ROLLED_BACK):
             self.count(f"{new}: {succeeded(status).reason}")
         if new is Phase.CANCELLED and succeeded(status).reason == Reason.ForeignOwner:
@@ -413,7 +441,7 @@ class AnyOrder(RuleBasedStateMachine):
         assert seen.fresh
         assert (action.config, evidence.config(node)) == (TARGET, SOURCE)
         assert self.world.taints == ["1"]
-        assert evidence.state(node) in ("success", "")
+        assert evidence.state(node) in ("success", "", "failed" if self.cause is Cause.DRIFT else "")
         assert evidence.advertised(node) == evidence.before(self.change.gpus)
         assert node.ready
         assert not evidence.paused(node)
@@ -423,13 +451,15 @@ class AnyOrder(RuleBasedStateMachine):
         config, _, at = self.world.pods[MIG_MANAGER].published.partition("@")
         assert config == TARGET
         assert at <= rfc3339(self.now - TIMING.publish_settle)
-        assert any(not self.world.pods[key].node for key in SERVES if key in self.world.pods)
+        waits = any(not self.world.pods[key].node for key in SERVES if key in self.world.pods)
+        assert waits or self.cause is not Cause.DEMAND
 
     def may_go_back(self, action: SetConfig, seen: Observation) -> None:
         """The old layout is asked for where ours stands: the old slices are there, or nobody has any."""
         node = self.world.node
         assert node is not None
         assert seen.fresh
+        assert self.cause is not Cause.DRIFT, "what was there was nobody's layout"
         assert action.config in (SOURCE, BACK)
         assert evidence.config(node) in attempts.names(self.change)
         assert self.world.taints == ["1"]
@@ -454,6 +484,7 @@ class AnyOrder(RuleBasedStateMachine):
         """From wherever it stands the change ends in time, whether all of its actions succeed or none."""
         if not hasattr(self, "change") or not live(self.change):
             return
+        self.change = replace(self.change, approved=True)
         start, self.hold = (self.world, self.change, self.sightings, self.now), None
         for done in (0, 99):
             self.world, self.change, self.sightings, self.now = start
@@ -516,7 +547,7 @@ def _disturbances() -> st.SearchStrategy[Disturbance]:
                 (AnyOrder.taint, "value", ["", "2"]),
                 (AnyOrder.walk_in, "there", [True]),
                 (AnyOrder.edit_config_map, "where", ["reset", "broken", "gone"]),
-                (AnyOrder.edit_policy, "how", ["gone", "suspended"]),
+                (AnyOrder.edit_policy, "how", ["gone", "suspended", "content", "recommend"]),
                 (AnyOrder.replace_node, "how", ["gone", "another"]),
                 (AnyOrder.pass_time, "seconds", [5.0, 130.0, 1800.0]),
             )
@@ -531,6 +562,7 @@ def _disturbances() -> st.SearchStrategy[Disturbance]:
     renew=st.booleans(),
     answers=st.lists(ANSWERS, min_size=1, max_size=5),
     disturbances=st.dictionaries(st.integers(0, TURNS - 1), _disturbances(), max_size=2),
+    cause=st.sampled_from(list(Cause)),
 )
 def test_whatever_mig_manager_answers(
     here: Phase,
@@ -538,10 +570,11 @@ def test_whatever_mig_manager_answers(
     renew: bool,
     answers: list[Answer],
     disturbances: dict[int, Disturbance],
+    cause: Cause,
 ) -> None:
     """Every promise holds along whole ways through attempts and back, few of them disturbed, and all end."""
     machine = AnyOrder()
-    machine.begin(here, attempts, renew)
+    machine.begin(here, attempts, renew, cause)
     machine.live_through(answers, disturbances)
     machine.teardown()
 
