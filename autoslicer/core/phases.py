@@ -25,6 +25,7 @@ class Phase(StrEnum):
     CANCELLED = "Cancelled"
 
 
+_BY_NAME = {"": Phase.WAITING, **{phase.value: phase for phase in Phase}}
 FINAL = frozenset({Phase.DONE, Phase.ROLLED_BACK, Phase.QUARANTINED, Phase.CANCELLED})
 BEFORE_LABEL = frozenset({Phase.WAITING, Phase.VALIDATED, Phase.TAINTED, Phase.DRAINED, Phase.PUBLISHED})
 """Phases in which the change can be undone by lifting the taint."""
@@ -36,7 +37,8 @@ def phase(change: ReconfigurationRow) -> Phase:
     Raises:
         ValueError: the phase is none of ours.
     """
-    return Phase(change.status.phase or Phase.WAITING)
+    found = _BY_NAME.get(change.status.phase)
+    return Phase(change.status.phase) if found is None else found
 
 
 def live(change: ReconfigurationRow) -> bool:
