@@ -9,8 +9,10 @@ from dataclasses import replace
 
 import pytest
 
+from autoslicer.core.plan import Verdict
 from autoslicer.core.planner import Prepared, replan
-from autoslicer.core.policy import BUILT_IN, Objective, Weight
+from autoslicer.core.policy import BUILT_IN, Mode, Objective, Weight
+from autoslicer.core.reasons import Reason
 from autoslicer.core.rows import MigNodeRow, Requirement, Taint
 from autoslicer.core.snapshot import Snapshot
 from autoslicer.core.times import rfc3339
@@ -26,7 +28,9 @@ PATIENT = replace(
     batch_max_seconds=30.0,
     allow_mode_change=True,
     objective=Objective(Weight.SLICES, starvation_seconds=700.0),
+    cooldown_seconds=90.0,
 )
+HELD = Verdict("", Reason.Reversal, "not yet")
 
 
 def a_pod_comes(rng: random.Random, now: Snapshot) -> Snapshot:
@@ -111,12 +115,13 @@ STEPS: list[Step] = [
 ]
 
 
-@pytest.mark.parametrize("waiting", [False, True])
+@pytest.mark.parametrize(("waiting", "holding"), [(False, False), (True, False), (True, True)])
 @pytest.mark.parametrize("seed", range(12))
-def test_a_life_of_small_steps(seed: int, waiting: bool) -> None:
+def test_a_life_of_small_steps(seed: int, waiting: bool, holding: bool) -> None:
     """After each of many steps the outcome from what was prepared is that of a fresh start.
 
-    Pods begin to starve meanwhile; in some lives a policy counts pods otherwise, in some it wants headroom.
+    Pods begin to starve meanwhile; in some lives a policy counts pods otherwise, in some it wants headroom,
+    and in some nodes rest, are out of reach or are to be avoided for a while.
     """
     rng = random.Random(seed)
     now, prepared, at = snapshot(*random_scene(rng)), Prepared(), NOON
@@ -126,13 +131,19 @@ def test_a_life_of_small_steps(seed: int, waiting: bool) -> None:
     if seed % 3 == 0:
         first = (Requirement("kubernetes.io/hostname", "In", (min(now.nodes),)), *PATIENT.selector)
         policies["other"] = replace(PATIENT, name="other", selector=first, objective=Objective())
+    if holding and seed % 2:
+        policies[PATIENT.name] = replace(policies[PATIENT.name], mode=Mode.AUTO)
     told: Counter[bool] = Counter()
+    avoid: dict[str, Verdict] | None = None
     for _ in range(25):
         now = rng.choice(STEPS)(rng, now)
         at += rng.choice([0.0, 0.0, 6.0, 30.0])
-        outcome, prepared = replan(now, policies, at, prepared, waiting=waiting)
-        fresh, _ = replan(now, policies, at, Prepared(), waiting=waiting)
+        if holding:
+            avoid = dict.fromkeys(rng.choice([[], [], [min(now.nodes)], [*now.nodes]]), HELD)
+        outcome, prepared = replan(now, policies, at, prepared, waiting=waiting, avoid=avoid)
+        fresh, _ = replan(now, policies, at, Prepared(), waiting=waiting, avoid=avoid)
         assert outcome == fresh
+        assert not {reshape.node for reshape in fresh.plan.reshapes} & (avoid or {}).keys()
         told[bool(fresh.plan.served)] += 1
     assert told[True] or told[False] == 25
 
