@@ -126,13 +126,14 @@ def _touch(world: World, action: TouchPod) -> None:
 
 
 def _evict(world: World, action: Evict) -> None:
-    """The pod goes at once, and its controller makes another."""
-    pod = world.pods.get(f"{action.namespace}/{action.name}")
-    if pod is None or pod.uid != action.uid:
-        raise Conflict(f"pod {action.namespace}/{action.name} is gone")
-    world.delete(pod)
-    unbound = replace(pod, phase="Pending", node="", tried=False, bound_at=None)
-    world.write(replace(unbound, uid=f"{pod.uid}-again", created=world.stamp()))
+    """The pods go at once, and their controllers make others."""
+    for leaver in action.pods:
+        pod = world.pods.get(f"{leaver.namespace}/{leaver.name}")
+        if pod is None or pod.uid != leaver.uid:
+            raise Conflict(f"pod {leaver.namespace}/{leaver.name} is gone")
+        world.delete(pod)
+        unbound = replace(pod, phase="Pending", node="", tried=False, bound_at=None)
+        world.write(replace(unbound, uid=f"{pod.uid}-again", created=world.stamp()))
 
 
 def _set_config(world: World, action: SetConfig) -> None:

@@ -82,9 +82,9 @@ class Client:
         """GET one object or list."""
         return await self._request("get", "GET", path, query)
 
-    async def create(self, path: str, body: Object) -> Object:
+    async def create(self, path: str, body: Object, **query: str) -> Object:
         """POST to a collection; what was made is returned."""
-        return await self._request("create", "POST", path, {}, body)
+        return await self._request("create", "POST", path, query, body)
 
     async def update(self, path: str, body: Object) -> Object:
         """PUT; a resourceVersion in the body is a precondition."""

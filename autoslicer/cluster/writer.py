@@ -19,6 +19,7 @@ from autoslicer.core.actions import (
     DeleteChange,
     DeletePod,
     Evict,
+    Leaver,
     Nominate,
     NoteOnNode,
     PolicyStatus,
@@ -35,7 +36,9 @@ from autoslicer.core.rows import ConfigEntry
 
 _ATTEMPTS = 5
 KEPT_SECONDS = 5.0
-"""until a pod that a disruption budget keeps is tried again, or longer where the API server says so"""
+"""until a pod that something keeps is asked for again, or longer where the API server says so"""
+_KEPT = (403, 429, 500)
+"""how an eviction is refused: by a right or an admission policy, a disruption budget, more than one budget"""
 
 
 class UntouchableError(Exception):
@@ -120,22 +123,33 @@ class Writer:
             raise UntouchableError(str(error)) from None
 
     async def _evict(self, action: Evict, now: float) -> None:
-        """Ask once; a pod that a disruption budget keeps is left alone for as long as the API server says."""
+        """Ask for all, once no answer to a dry run says that one of them stays."""
         self._kept = {uid: until for uid, until in self._kept.items() if until > now}
-        if action.uid in self._kept:
+        if any(pod.uid in self._kept for pod in action.pods):
             return
+        if len(action.pods) > 1:
+            for pod in action.pods:
+                if not await self._leaves(pod, now, dryRun="All"):
+                    return
+        for pod in action.pods:
+            await self._leaves(pod, now)
+
+    async def _leaves(self, pod: Leaver, now: float, **query: str) -> bool:
+        """Ask once; a pod that something keeps is left alone for as long as the API server says."""
         body = {
             "apiVersion": "policy/v1",
             "kind": "Eviction",
-            "metadata": {"namespace": action.namespace, "name": action.name},
-            "deleteOptions": {"preconditions": {"uid": action.uid}},
+            "metadata": {"namespace": pod.namespace, "name": pod.name},
+            "deleteOptions": {"preconditions": {"uid": pod.uid}},
         }
         try:
-            await self._client.create(f"{paths.pod(action.namespace, action.name)}/eviction", body)
+            await self._client.create(f"{paths.pod(pod.namespace, pod.name)}/eviction", body, **query)
         except RefusedError as error:
-            if error.status != 429:
+            if error.status not in _KEPT:
                 raise
-            self._kept[action.uid] = now + max(error.retry_after, KEPT_SECONDS)
+            self._kept[pod.uid] = now + max(error.retry_after, KEPT_SECONDS)
+            return False
+        return True
 
     async def _nominate(self, action: Nominate) -> None:
         hint = "/status/nominatedNodeName"

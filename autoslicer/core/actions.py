@@ -103,15 +103,24 @@ class SetConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class Evict:
-    """Ask for the pod's eviction, with its own grace period; where a disruption budget keeps it, it stays.
-
-    Precondition: its uid.
-    """
+class Leaver:
+    """A pod that is to be evicted."""
 
     namespace: str
     name: str
     uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evict:
+    """Ask for the eviction of all these pods, each with its own grace period.
+
+    Where something keeps one of them, such as a disruption budget, none is evicted: they would go in vain.
+
+    Precondition: their uids.
+    """
+
+    pods: tuple[Leaver, ...]
 
 
 @dataclass(frozen=True, slots=True)

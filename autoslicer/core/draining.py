@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from autoslicer.core import evictable, evidence, fitting
-from autoslicer.core.actions import Evict
+from autoslicer.core.actions import Evict, Leaver
 from autoslicer.core.plan import Reshape, Verdict
 from autoslicer.core.policy import Eviction
 from autoslicer.core.reasons import Reason
@@ -96,8 +96,10 @@ def verdict(change: ReconfigurationRow, snapshot: Snapshot) -> Verdict | None:
 
 
 def evictions(change: ReconfigurationRow, snapshot: Snapshot) -> tuple[Evict, ...]:
-    """The evictions that are still to be asked for, in order."""
-    return tuple(Evict(pod.namespace, pod.name, pod.uid) for pod in _staying(change, snapshot))
+    """What is still to be asked for, in the order of the pods."""
+    staying = _staying(change, snapshot)
+    leavers = tuple(Leaver(pod.namespace, pod.name, pod.uid) for pod in staying)
+    return (Evict(leavers),) if leavers else ()
 
 
 def _leavers(change: ReconfigurationRow, snapshot: Snapshot) -> list[PodRow]:

@@ -24,6 +24,7 @@ from autoslicer.core.actions import (
     CreateChange,
     DeleteChange,
     Evict,
+    Leaver,
     Nominate,
     NoteOnNode,
     PolicyStatus,
@@ -579,7 +580,8 @@ async def test_a_pod_that_has_changed_is_not_nominated(
 
 def _running(cluster: Cluster, name: str) -> Object:
     """A pod of that name with a label, running on a plain node."""
-    cluster.plain_node("plain")
+    if not cluster.exists("/api/v1/nodes/plain"):
+        cluster.plain_node("plain")
     key = cluster.pod(name, terminationGracePeriodSeconds=0)
     cluster.api.patch(
         f"/api/v1/namespaces/{cluster.namespace}/pods/{name}", {"metadata": {"labels": {"app": "kept"}}}
@@ -588,9 +590,13 @@ def _running(cluster: Cluster, name: str) -> Object:
     return cluster.get_pod(key)
 
 
-def _evict(pod: Object) -> Evict:
+def _leaver(pod: Object) -> Leaver:
     meta = pod["metadata"]
-    return Evict(meta["namespace"], meta["name"], meta["uid"])
+    return Leaver(meta["namespace"], meta["name"], meta["uid"])
+
+
+def _evict(*pods: Object) -> Evict:
+    return Evict(tuple(map(_leaver, pods)))
 
 
 async def test_an_eviction_goes_by_the_uid(cluster: Cluster, writer: Writer, account: object) -> None:
@@ -598,7 +604,7 @@ async def test_an_eviction_goes_by_the_uid(cluster: Cluster, writer: Writer, acc
     pod = _running(cluster, "tenant")
     path = f"/api/v1/namespaces/{cluster.namespace}/pods/tenant"
     with pytest.raises(RefusedError) as refused:
-        await _do(writer, replace(_evict(pod), uid="another"))
+        await _do(writer, Evict((replace(_leaver(pod), uid="another"),)))
     assert refused.value.conflict
     assert "deletionTimestamp" not in cluster.api.get(path)["metadata"]
     await _do(writer, _evict(pod))
@@ -622,3 +628,23 @@ async def test_a_disruption_budget_is_respected(cluster: Cluster, writer: Writer
     cluster.api.delete(f"/apis/policy/v1/namespaces/{cluster.namespace}/poddisruptionbudgets/kept")
     await writer.carry_out([_evict(pod)], NOON + 120)
     await until(lambda: not cluster.exists(path))
+
+
+async def test_nobody_goes_in_vain(cluster: Cluster, writer: Writer, account: object) -> None:
+    """Of pods that must all go none is evicted while one of them is kept; then they all are."""
+    free, kept = _running(cluster, "free"), _running(cluster, "kept")
+    base = f"/api/v1/namespaces/{cluster.namespace}/pods"
+    cluster.api.patch(f"{base}/free", {"metadata": {"labels": {"app": "free"}}})
+    budgets = f"/apis/policy/v1/namespaces/{cluster.namespace}/poddisruptionbudgets"
+    selector = {"matchLabels": {"app": "kept"}}
+    for name in ("one", "another"):
+        spec = {"minAvailable": 1, "selector": selector}
+        cluster.api.create(budgets, {"metadata": {"name": name}, "spec": spec})
+        # first a budget that gives no leave, then more of them than the API server deals with
+        await writer.carry_out([_evict(free, kept)], NOON + (0 if name == "one" else 120))
+        for pod in ("free", "kept"):
+            assert "deletionTimestamp" not in cluster.api.get(f"{base}/{pod}")["metadata"]
+    for name in ("one", "another"):
+        cluster.api.delete(f"{budgets}/{name}")
+    await writer.carry_out([_evict(free, kept)], NOON + 240)
+    await until(lambda: not cluster.exists(f"{base}/free") and not cluster.exists(f"{base}/kept"))

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from autoslicer.core import configs, draining, names, reading
-from autoslicer.core.actions import AddTaint, CreateChange, Evict, RemoveTaint
+from autoslicer.core.actions import AddTaint, CreateChange, Evict, Leaver, RemoveTaint
 from autoslicer.core.cycle import Decision, decide
 from autoslicer.core.observation import Observation, Timing, sight
 from autoslicer.core.phases import Phase
@@ -249,7 +249,11 @@ def _carried(phase: Phase, now: float = NOON, **more: Builder | None) -> Result:
 
 
 def _evicted(result: Result) -> list[str]:
-    return [f"{a.namespace}/{a.name}" for a in result[1] if isinstance(a, Evict)]
+    return [f"{pod.namespace}/{pod.name}" for pod in _leavers(result)]
+
+
+def _leavers(result: Result) -> list[Leaver]:
+    return [pod for action in result[1] if isinstance(action, Evict) for pod in action.pods]
 
 
 def test_pods_are_asked_to_go_after_the_taint() -> None:
@@ -259,7 +263,7 @@ def test_pods_are_asked_to_go_after_the_taint() -> None:
     assert any(isinstance(action, AddTaint) for action in before[1])
     after = _carried(Phase.TAINTED)
     assert _evicted(after) == [*TENANTS]
-    assert [a.uid for a in after[1] if isinstance(a, Evict)] == ["pod-low/a", "pod-low/b"]
+    assert [pod.uid for pod in _leavers(after)] == ["pod-low/a", "pod-low/b"]
     assert after[0].phase == Phase.TAINTED
 
 
