@@ -30,7 +30,7 @@ from autoslicer.core.phases import FINAL, Phase, phase
 from autoslicer.core.plan import Verdict
 from autoslicer.core.policy import Mode
 from autoslicer.core.reasons import Reason
-from autoslicer.core.recommendations import ENDED_BY
+from autoslicer.core.recommendations import ENDED_BY, approval_awaited
 from autoslicer.core.rows import NodeRow, ReconfigurationRow
 from autoslicer.core.snapshot import Snapshot
 from autoslicer.core.transition import (
@@ -83,6 +83,8 @@ def _waiting(
     change: ReconfigurationRow, node: NodeRow, seen: Observation, now: float, timing: Timing
 ) -> Result:
     hold = seen.hold
+    if hold is None and not change.approved:
+        hold = approval_awaited(change.name, node.name)
     over = hold if hold is not None and hold.reason in ENDED_BY else None
     refusal = _obsolete(change, seen.snapshot, now) or _other_mode(change, seen.snapshot)
     if refusal is None and not change.approved:

@@ -52,7 +52,6 @@ BACK = back(beginning(Phase.WAITING)[1]).name
 TIMING = Timing(idle_confirm=1.0, publish_settle=5.0)
 HOLDS = (Reason.BudgetExhausted, Reason.Suspended, Reason.Superseded, Reason.Expired, Reason.ApplyPathMissing)
 """why the cycle keeps a change from starting, or ends one that nobody has approved"""
-AWAITED = Verdict(NODE, Reason.AwaitingApproval, "nobody has approved it")
 MOST_ATTEMPTS = 3
 LONGEST = (
     60.0  # Tainted
@@ -281,9 +280,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     def observed(self, *, fresh: bool) -> Observation:
         """What the controller knows, with one more sighting where this is one."""
-        awaits = phase(self.change) is Phase.WAITING and not self.change.approved
-        hold = self.hold or (AWAITED if awaits else None)
-        seen = Observation(self.world.snapshot(self.change), fresh, hold, self.sightings)
+        seen = Observation(self.world.snapshot(self.change), fresh, self.hold, self.sightings)
         self.sightings = sight(self.sightings, self.change, seen, self.now)
         return replace(seen, sightings=self.sightings)
 
@@ -349,7 +346,8 @@ class AnyOrder(RuleBasedStateMachine):
             return
         if new is here:
             assert status.steps == old.status.steps
-            assert wakes(actions) or (here is Phase.WAITING and seen.hold), "it would sleep for ever"
+            held = here is Phase.WAITING and (seen.hold or not old.approved)
+            assert wakes(actions) or held, "it would sleep for ever"
             self.patient(seen, status, actions)
         else:
             assert new in FOLLOWING[here], f"{here} was followed by {new}"

@@ -413,6 +413,8 @@ def test_a_recommendation_is_planned_anew_in_mode_auto() -> None:
     assert ending(unapproved.look()[0]) == ("Cancelled", "False", "Superseded")
     recommended = unapproved.vary("policy", lambda policy: policy.set("spec.mode", "Recommend"))
     assert recommended.look()[0].phase == "Waiting"
+    forgotten = replace(recommended, hold=None).look()[0]
+    assert ending(forgotten) == ("Waiting", "Unknown", "AwaitingApproval")
     approved = stage(Phase.WAITING).vary("policy", lambda policy: policy.set("spec.mode", "Recommend"))
     assert approved.look()[0].phase == "Validated"
 
