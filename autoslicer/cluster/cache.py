@@ -64,7 +64,7 @@ class Cache:
     @property
     def age(self) -> float:
         """Seconds since the API server was last heard of, for the resource of which that is longest ago."""
-        return max(reflector.age for reflector in self._reflectors())
+        return max(self.policies.age, *(reflector.age for reflector in self._reflectors()))
 
     def listen(self, listener: Listener) -> None:
         """Call `listener(old, new)` after every change of a row."""

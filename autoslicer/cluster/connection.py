@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from kubernetes.aio.config.kube_config import KUBE_CONFIG_DEFAULT_LOCATION, Kube
 from autoslicer.cluster.client import INACTIVE_SECONDS, Client, Counter, UnreachableError
 
 RELOAD_SECONDS = 60.0
-"""a kubeconfig is read again after so long: its tokens may come from a file or a plugin, and expire"""
+"""a kubeconfig, or a pod's token, is read again after so long: tokens expire, and others take their place"""
 _MALFORMED = (ValueError, TypeError, KeyError, AttributeError, yaml.YAMLError)
 """what the official client raises on its way through a file that is no kubeconfig"""
 
@@ -35,14 +36,16 @@ async def connect(
     settings: Any = Configuration()
     files = (kubeconfig or KUBE_CONFIG_DEFAULT_LOCATION).split(os.pathsep)
     if any(Path(file).expanduser().is_file() for file in files):
-        settings.refresh_api_key_hook = _Reload(await _load(kubeconfig, context, settings))
+        loader = await _load(kubeconfig, context, settings)
+        settings.refresh_api_key_hook = _Reload(loader.load_and_set)
     elif kubeconfig or context:
         raise UnreachableError(f"the kubeconfig {files[0]} does not exist")
     else:
         try:
-            config.load_incluster_config(settings)
+            await _load_mounted(settings)
         except config.ConfigException:
             raise UnreachableError("neither a kubeconfig nor a pod's service account is here") from None
+        settings.refresh_api_key_hook = _Reload(_load_mounted)
     try:
         return Client(ApiClient(settings), count, inactive_seconds)
     except OSError as error:
@@ -65,11 +68,15 @@ async def _load(kubeconfig: str, context: str, settings: Configuration) -> KubeC
     return loader
 
 
-class _Reload:
-    """Takes over what a kubeconfig says by now, at most once in `RELOAD_SECONDS`."""
+async def _load_mounted(settings: Configuration) -> None:
+    config.load_incluster_config(settings, try_refresh_token=False)
 
-    def __init__(self, loader: KubeConfigLoader) -> None:
-        self._loader, self._at = loader, time.monotonic()
+
+class _Reload:
+    """Takes over what the files say by now, at most once in `RELOAD_SECONDS`."""
+
+    def __init__(self, load: Callable[[Configuration], Awaitable[None]]) -> None:
+        self._load, self._at = load, time.monotonic()
 
     async def __call__(self, settings: Configuration) -> None:
         """Called before each request; where nothing can be read any more, the last credentials stay."""
@@ -77,4 +84,4 @@ class _Reload:
             return
         self._at = time.monotonic()
         with contextlib.suppress(config.ConfigException, OSError, *_MALFORMED):
-            await self._loader.load_and_set(settings)
+            await self._load(settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable
 
 import structlog
@@ -12,7 +13,7 @@ from autoslicer.cluster.client import Client, Object, RefusedError, UnreachableE
 from autoslicer.core import reading
 from autoslicer.core.policy import Policy
 
-RELIST_SECONDS = 300.0
+RELIST_SECONDS = 60.0
 RETRY_SECONDS = 1.0
 
 log = structlog.get_logger("autoslicer.policies")
@@ -30,6 +31,12 @@ class Policies:
         self._client, self._changed = client, changed
         self._found: dict[str, tuple[Policy, Object]] = {}
         self._told = 0
+        self._contact = time.monotonic()
+
+    @property
+    def age(self) -> float:
+        """Seconds since the policies were listed last."""
+        return time.monotonic() - self._contact
 
     def rows(self) -> Iterable[Policy]:
         """The policies that can be read; the others govern nothing."""
@@ -41,13 +48,14 @@ class Policies:
         return None if found is None else found[1]
 
     def apply(self, event: str | None, item: Object) -> None:
-        """Take over one watch event, or an object that was listed (event None)."""
-        name, at = item["metadata"]["name"], version(item)
-        old, known = self._found.get(name, (None, {}))
-        if at < version(known):
-            return
-        self._told = max(self._told, at)
-        new = None if event == "DELETED" else _policy(item)
+        """Take over one watch event, or an object that the watch has listed (event None)."""
+        if (at := version(item)) >= version(self.object(item["metadata"]["name"]) or {}):
+            self._told = max(self._told, at)
+            self._put(None if event == "DELETED" else _policy(item), item)
+
+    def _put(self, new: Policy | None, item: Object) -> None:
+        name = item["metadata"]["name"]
+        old, _ = self._found.get(name, (None, {}))
         if new is None:
             self._found.pop(name, None)
         else:
@@ -64,6 +72,7 @@ class Policies:
         """List again and again until cancelled."""
         trouble = ""
         while True:
+            known = self._told
             try:
                 page = await self._client.get(paths.POLICIES)
             except (RefusedError, UnreachableError) as error:
@@ -73,18 +82,21 @@ class Policies:
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             trouble = ""
-            # a list that is older than an event would bring back what is gone
-            outdated = version(page) < self._told
+            self._contact = time.monotonic()
+            # older than what was told meanwhile it would bring back what is gone; where nothing was told
+            # meanwhile an older list counts, as of an etcd that was restored
+            outdated = self._told != known and version(page) < self._told
             if not outdated:
-                self._replace(page.get("items") or [])
+                self._replace(page.get("items") or [], version(page))
             await asyncio.sleep(RETRY_SECONDS if outdated else RELIST_SECONDS)
 
-    def _replace(self, items: list[Object]) -> None:
+    def _replace(self, items: list[Object], at: int) -> None:
+        self._told = at
         gone = self._found.keys() - {item["metadata"]["name"] for item in items}
         for name in gone:
-            self.apply("DELETED", self._found[name][1])
+            self._put(None, self._found[name][1])
         for item in items:
-            self.apply(None, item)
+            self._put(_policy(item), item)
         if not self.listed.is_set():
             self.listed.set()
             self._changed(None, None)

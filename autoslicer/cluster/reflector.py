@@ -21,6 +21,8 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.2, 30.0
 """seconds between attempts; doubled after each failure, with jitter"""
 SHORTEST_WATCH = 1.0
 """seconds; a watch that ends sooner and brings nothing was not served by an API server that is well"""
+LASTING_REFUSAL = 60.0
+"""seconds after which a refusal means that nothing is there: one that starts knows no rights at first"""
 
 log = structlog.get_logger("autoslicer.reflector")
 
@@ -62,7 +64,8 @@ class Reflector(Generic[RowT]):
                 complete or the unread objects change.
             relisted: told the kind and the cause of every list.
             keep: which rows matter.
-            empty_on: HTTP statuses of a list that mean that there is nothing (404: the resource is absent).
+            empty_on: HTTP statuses of a list that mean that there is nothing (404: the resource is absent);
+                what is known already is kept until they have come for `LASTING_REFUSAL` seconds.
             page: objects asked for at once.
         """
         self.kind = kind
@@ -74,6 +77,7 @@ class Reflector(Generic[RowT]):
         self._empty_on, self._page = empty_on, page
         self._contact = time.monotonic()
         self._trouble = ""
+        self._refused = math.inf
         # the newest version that the API server has told of, that of the last list, and those of own writes
         self._told = self._listed = 0
         self._ahead: dict[str, int] = {}
@@ -90,21 +94,19 @@ class Reflector(Generic[RowT]):
             listed = math.inf
             try:
                 since = await self._list(cause)
-                listed = time.monotonic()
+                listed, self._refused = time.monotonic(), math.inf
                 while True:
                     since = await self._watch(since)
             except _ExpiredError:
                 cause = "expired"
             except RefusedError as error:
                 cause = "expired" if error.status == 410 else "refused"
-                if error.status in self._empty_on:
-                    self._contact = time.monotonic()
-                    self._replace({}, {}, 0)
+                if error.status in self._empty_on and self._emptied():
                     pause = LONGEST_PAUSE
                 pause = max(pause, error.retry_after)
                 self._warn(error)
             except UnreachableError as error:
-                cause = "unreachable"
+                cause, self._refused = "unreachable", math.inf
                 self._warn(error)
             if time.monotonic() - listed > LONGEST_PAUSE:
                 pause = FIRST_PAUSE
@@ -112,7 +114,7 @@ class Reflector(Generic[RowT]):
             pause = min(pause * 2, LONGEST_PAUSE)
 
     async def refresh(self) -> None:
-        """List now, beside whatever the watch does; what it tells later of older versions is passed over.
+        """List now, beside whatever the watch does; of the two the newer counts.
 
         Raises:
             RefusedError, UnreachableError: as the API server answers.
@@ -126,9 +128,22 @@ class Reflector(Generic[RowT]):
             self._ahead[key] = at
             self._put(key, *self._project(item))
 
+    def _emptied(self) -> bool:
+        """Take a refusal for a list of nothing, unless something is known and it has not lasted yet."""
+        self._refused = min(self._refused, time.monotonic())
+        if (self.rows or self.unread) and time.monotonic() - self._refused < LASTING_REFUSAL:
+            return False
+        self._contact = time.monotonic()
+        self._replace({}, {}, 0)
+        return True
+
     async def _list(self, cause: str) -> str:
+        """List and take it over, unless something newer was told meanwhile: a watch tells nothing twice.
+
+        Where nothing was told meanwhile an older version counts too, as of an etcd that was restored.
+        """
         self._relisted(self.kind, cause)
-        known = self._listed
+        known = self._told
         rows: dict[str, RowT] = {}
         unread: dict[str, tuple[str, str]] = {}
         query = {"limit": str(self._page)}
@@ -146,7 +161,7 @@ class Reflector(Generic[RowT]):
                 break
             query["continue"] = following
             await asyncio.sleep(0)
-        if self._listed == known or version(page) >= self._listed:
+        if self._told == known or version(page) >= self._told:
             self._replace(rows, unread, version(page))
         return str(page["metadata"].get("resourceVersion", ""))
 

@@ -165,8 +165,10 @@ class Writer:
         except RefusedError as error:
             if error.status != 409:
                 raise
-            return
-        self._cache.changes.observe(made)
+            # somebody made it whom no watch has told of
+            await self._cache.changes.refresh()
+        else:
+            self._cache.changes.observe(made)
 
     async def _delete(self, action: DeleteChange) -> None:
         try:

@@ -18,6 +18,7 @@ from autoslicer.cluster.tasks import running
 from autoslicer.core import reading
 from autoslicer.core.rows import PodRow
 from tests.cluster.fixture import Cluster
+from tests.cluster_room.overtaken import Overtaken
 from tests.cluster_room.waiting import until
 from tests.controller.stage import waiting_change
 
@@ -151,15 +152,70 @@ async def test_of_two_tellings_of_a_policy_the_newer_counts(cluster: Cluster, cl
     found.apply("ADDED", first)
     assert [policy.suspend for policy in found.rows()] == [True]
     cluster.api.delete(path)
-    gone = {**second, "metadata": {**second["metadata"], "resourceVersion": str(10**9)}}
-    found.apply("DELETED", gone)
+    found.apply("DELETED", _at(second, 10**9))
     found.observe(second)
     assert list(found.rows()) == []
     assert len(told) == 2
-    _policy(cluster, "b")
+
+
+def _at(item: Object, version: int) -> Object:
+    return {**item, "metadata": {**item["metadata"], "resourceVersion": str(version)}}
+
+
+async def test_a_list_brings_back_no_policy_that_went_meanwhile(
+    cluster: Cluster, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A deletion that is told while the list is under way counts, and the policies are listed again."""
+    monkeypatch.setattr(policies, "RETRY_SECONDS", 0.05)
+    policy = _policy(cluster, "a")
+    slow = Overtaken(client.api)
+    told: list[tuple[Any, Any]] = []
+    found = Policies(slow, lambda old, new: told.append((old, new)))
+    found.apply("ADDED", policy)
+
+    def deleted() -> None:
+        slow.meanwhile = lambda: None
+        cluster.api.delete(f"{paths.POLICIES}/a")
+        at = int(cluster.api.get(paths.POLICIES)["metadata"]["resourceVersion"])
+        found.apply("DELETED", _at(policy, at))
+
+    slow.meanwhile = deleted
     async with running(found.run()):
-        await asyncio.sleep(0.5)
-        assert list(found.rows()) == [], "the list is older than the deletion"
+        await until(found.listed.is_set)
+    assert list(found.rows()) == []
+    assert [new and new.name for _, new in told] == ["a", None, None], "it came and went but once"
+
+
+async def test_policies_whose_versions_went_back_are_heard(cluster: Cluster, client: Client) -> None:
+    """After an etcd was restored from a backup, the next list counts and so does every event after it."""
+    first = _policy(cluster, "a")
+    found = Policies(client, lambda old, new: None)
+    found.apply("ADDED", _at(first, 10**9))
+    suspended = cluster.api.patch(f"{paths.POLICIES}/a", {"spec": {"suspend": True}})
+    found.apply("MODIFIED", suspended)
+    assert [policy.suspend for policy in found.rows()] == [False]
+    async with running(found.run()):
+        await until(found.listed.is_set)
+        assert [policy.suspend for policy in found.rows()] == [True]
+        found.apply("MODIFIED", cluster.api.patch(f"{paths.POLICIES}/a", {"spec": {"suspend": False}}))
+        assert [policy.suspend for policy in found.rows()] == [False]
+
+
+async def test_policies_that_cannot_be_listed_age_the_cache(
+    cluster: Cluster, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What decides who may be touched must be as fresh as the rest, or nothing is decided."""
+    monkeypatch.setattr(policies, "RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(policies, "RELIST_SECONDS", 0.05)
+    cache = Cache(client)
+    async with running(cache.run()):
+        await until(lambda: cache.synced)
+        await until(lambda: cache.policies.age < 0.5)
+        monkeypatch.setattr(paths, "POLICIES", "/apis/autoslicer.dev/v1alpha1/others")
+        await until(lambda: cache.policies.age > 1)
+        assert cache.age > 1
+        monkeypatch.undo()
+        await until(lambda: cache.policies.age < 1)
 
 
 async def test_policies_that_may_not_be_listed_are_told_once(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from autoslicer.cluster import paths
+from autoslicer.cluster import paths, reflector
 from autoslicer.cluster.client import Client, Object, RefusedError, UnreachableError
 from autoslicer.cluster.connection import connect
 from autoslicer.cluster.reflector import Reflector
@@ -18,6 +18,7 @@ from autoslicer.core import reading
 from autoslicer.core.rows import MigNodeRow
 from tests.cluster.fixture import Cluster
 from tests.cluster.proxy import Proxy
+from tests.cluster_room.overtaken import Overtaken
 from tests.cluster_room.waiting import until
 
 ABSENT = "/apis/resource.k8s.io/v1alpha1/resourceslices"
@@ -255,6 +256,104 @@ async def test_a_list_that_is_older_than_an_own_write_keeps_it(mignodes: Cluster
     await found._list("expired")
     assert found.drivers() == {"a0": "2"}
     assert found._ahead == {}
+
+
+async def test_a_list_beside_the_watch_takes_back_nothing_that_was_told_meanwhile(
+    mignodes: Cluster, client: Client
+) -> None:
+    """What the watch tells while the list is under way stays, deletions too: it tells nothing twice."""
+    for name in ("changes", "goes", "stays"):
+        _create(mignodes, name)
+    slow = Overtaken(client.api)
+    found = Seen(slow)
+    await found._list("start")
+
+    def watched() -> None:
+        found._hear("MODIFIED", _set(mignodes, "changes", "2"))
+        gone = mignodes.api.get(f"{paths.MIG_NODES}/goes")
+        _delete(mignodes, "goes")
+        at = mignodes.api.get(paths.MIG_NODES)["metadata"]["resourceVersion"]
+        found._hear("DELETED", {**gone, "metadata": {**gone["metadata"], "resourceVersion": at}})
+
+    slow.meanwhile = watched
+    await found.refresh()
+    assert found.drivers() == {"changes": "2", "stays": "1"}
+
+
+async def test_a_list_beside_the_watch_brings_what_was_not_told(mignodes: Cluster, client: Client) -> None:
+    """A watch that lags is overtaken, and what it tells later of older states is passed over."""
+    _create(mignodes, "changes")
+    gone = _create(mignodes, "goes")
+    found = Seen(client)
+    await found._list("start")
+    older = _set(mignodes, "changes", "2")
+    _set(mignodes, "changes", "3")
+    _delete(mignodes, "goes")
+    await found.refresh()
+    assert found.drivers() == {"changes": "3"}
+    found._hear("MODIFIED", older)
+    found._hear("ADDED", gone)
+    assert found.drivers() == {"changes": "3"}
+
+
+async def test_versions_that_went_back_are_taken_over(mignodes: Cluster, client: Client) -> None:
+    """After an etcd was restored from a backup the next list counts, though its version is an older one."""
+    _create(mignodes, "a0")
+    found = Seen(client)
+    await found._list("start")
+    lost = _create(mignodes, "lost")
+    later = {**lost, "metadata": {**lost["metadata"], "resourceVersion": str(10**9)}}
+    found._hear("ADDED", later)
+    _delete(mignodes, "lost")
+    await found._list("expired")
+    assert found.drivers() == {"a0": "1"}
+    found._hear("MODIFIED", _set(mignodes, "a0", "2"))
+    assert found.drivers() == {"a0": "2"}
+
+
+class Refusing(Client):
+    """A client that is refused every list while `status` is set; its watches end for their silence."""
+
+    status = 0
+
+    async def get(self, path: str, **query: str) -> Object:
+        """As its parent's."""
+        if self.status:
+            raise RefusedError(self.status, "no such right is known")
+        return await super().get(path, **query)
+
+
+@pytest.mark.parametrize("status", [403, 404])
+async def test_a_passing_refusal_empties_nothing(mignodes: Cluster, client: Client, status: int) -> None:
+    """An API server that starts anew may refuse for some seconds what it allows: the rows stay meanwhile."""
+    _create(mignodes, "a0")
+    refused = Refusing(client.api, inactive_seconds=0.3)
+    found = Seen(refused, empty_on={403, 404})
+    async with running(found.run()):
+        await until(lambda: found.synced)
+        refused.status = status
+        await until(lambda: found.lists.count("refused") > 1)
+        assert found.drivers() == {"a0": "1"}
+        assert found.age > 0.1, "the cache does not pretend to be fresh"
+        _set(mignodes, "a0", "2")
+        refused.status = 0
+        await until(lambda: found.drivers() == {"a0": "2"})
+
+
+async def test_a_lasting_refusal_empties(
+    mignodes: Cluster, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What may not be listed any more for good is not believed for ever."""
+    monkeypatch.setattr(reflector, "LASTING_REFUSAL", 1.0)
+    _create(mignodes, "a0")
+    refused = Refusing(client.api, inactive_seconds=0.3)
+    found = Seen(refused, empty_on={403})
+    async with running(found.run()):
+        await until(lambda: found.synced)
+        refused.status = 403
+        await until(lambda: not found.rows)
+        assert found.age < 1
+    assert found.lists.count("refused") > 1
 
 
 async def test_refusals_and_silence_are_told_apart(client: Client, account: Path, proxy: Proxy) -> None:

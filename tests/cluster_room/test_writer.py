@@ -420,6 +420,17 @@ async def test_a_change_is_created_once(cluster: Cluster, writer: Writer, cache:
     assert only["metadata"]["resourceVersion"] == made["metadata"]["resourceVersion"]
 
 
+async def test_a_change_that_somebody_else_made_is_known_at_once(
+    cluster: Cluster, client: Client, writer: Writer, cache: Cache, version: str
+) -> None:
+    """Where the name is taken the changes are listed anew, so that the next cycle plans with them."""
+    theirs = Cache(client)
+    await _do(Writer(client, theirs, Recorder(client, "other")), CreateChange(change(cluster)))
+    assert cache.changes.rows == {}
+    await _do(writer, CreateChange(replace(change(cluster), serves=("team-b/other",))))
+    assert cache.changes.rows == theirs.changes.rows != {}
+
+
 async def test_a_status_is_written_whole(
     cluster: Cluster, writer: Writer, cache: Cache, version: str
 ) -> None:

@@ -79,7 +79,7 @@ async def test_an_outage_in_the_middle_is_survived(cluster: Cluster, account: Pa
     async with controlling(client) as parts:
         proxy.cut()
         parts.executor.follow({}, frozenset({name}))
-        await until(lambda: parts.cache.age > 0.5)
+        await until(lambda: parts.cache.pods.age > 0.5)
         assert phase_of(cluster, name) == ""
         proxy.mend()
         await until(lambda: phase_of(cluster, name) == ENDED)

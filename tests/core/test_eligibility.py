@@ -54,7 +54,6 @@ REFUSED: list[tuple[Reason, Node, list[Builder]]] = [
     (Reason.NodeLeaving, IDLE.taint("karpenter.sh/disrupted"), []),
     (Reason.NodeLeaving, IDLE.taint("karpenter.sh/disruption", value="disrupting"), []),
     (Reason.NodeLeaving, IDLE.taint("ToBeDeletedByClusterAutoscaler", value="1795176000"), []),
-    (Reason.NodeLeaving, IDLE.taint("DeletionCandidateOfClusterAutoscaler", "PreferNoSchedule"), []),
     (Reason.Cordoned, IDLE.cordoned(), []),
     (Reason.NotReady, IDLE.not_ready(), []),
     (Reason.NotReady, IDLE.deleting(), []),
@@ -106,6 +105,7 @@ TWINS: list[tuple[Node, list[Builder]]] = [
     (IDLE.annotations({"autoslicer.dev/ignore": "false"}), []),
     (IDLE.labels({"nvidia.com/dra-kubelet-plugin": "false"}), []),
     (IDLE.taint("karpenter.sh/unregistered", "PreferNoSchedule"), []),
+    (IDLE.taint("DeletionCandidateOfClusterAutoscaler", "PreferNoSchedule"), []),
     (IDLE.annotations({"karpenter.sh/do-not-disrupt": "true"}), []),  # keeps it, and says nothing of its GPUs
     (IDLE, [resource_slice("b")]),
     (IDLE, [resource_slice("a", "nic.example.com")]),

@@ -33,7 +33,6 @@ SIGNS: dict[str, tuple[Callable[[Stage], Stage], str]] = {
     "nos label": (label("nos.nebuly.com/gpu-partitioning", "mig"), "ForeignOwner"),
     "karpenter": (taint("karpenter.sh/disrupted"), "NodeLeaving"),
     "autoscaler": (taint("ToBeDeletedByClusterAutoscaler"), "NodeLeaving"),
-    "candidate": (taint("DeletionCandidateOfClusterAutoscaler", "PreferNoSchedule"), "NodeLeaving"),
     "deleted": (lambda here: here.vary("node", lambda made: made.deleting()), "NotReady"),
     "cordoned": (lambda here: here.vary("node", lambda made: made.cordoned()), "Cordoned"),
 }
@@ -47,6 +46,17 @@ def test_nothing_is_planned_while_a_sign_is_there(sign: str) -> None:
     refused = planned(*give(here).objects.values())
     assert (refusals(refused), refused.reshapes) == ({NODE: reason}, ())
     assert [reshape.node for reshape in planned(*here.objects.values()).reshapes] == [NODE]
+
+
+CANDIDATE = taint("DeletionCandidateOfClusterAutoscaler", "PreferNoSchedule")
+
+
+def test_a_node_that_an_autoscaler_does_not_need_is_cut_for_pods_that_do() -> None:
+    """A mere candidate for deletion is an idle node like others, and a change of it goes on."""
+    here = CANDIDATE(stage(Phase.WAITING))
+    assert [reshape.node for reshape in planned(*here.drop("change").objects.values()).reshapes] == [NODE]
+    for phase in (Phase.WAITING, *UNLABELLED):
+        assert CANDIDATE(stage(phase)).look()[0].phase == stage(phase).look()[0].phase != "Cancelled"
 
 
 @pytest.mark.parametrize("sign", SIGNS)
