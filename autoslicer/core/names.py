@@ -41,7 +41,7 @@ LEAVING_TAINTS = {
 """taints of nodes that are being deleted, and who sets them; Karpenter's had another name before v1.
 
 DeletionCandidateOfClusterAutoscaler is none of them: it marks a node that nobody needs now, which may be just
-the one to cut anew; it goes when the node is used, in some versions never (kubernetes/autoscaler, issue 7964).
+the one to cut anew; it goes when the node is used, in some versions never (kubernetes/autoscaler, issue 7964)
 """
 DO_NOT_DISRUPT = ("cluster-autoscaler.kubernetes.io/scale-down-disabled", "karpenter.sh/do-not-disrupt")
 """node annotations that keep these autoscalers from deleting the node, with the value "true" """
