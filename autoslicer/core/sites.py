@@ -33,6 +33,7 @@ class Site:
         held: why no new change may start on it now, though the hard rules would allow one.
         left: what is left of its resources.
         node: for the solver; None where it has nothing to offer.
+        unheld: what it would be if it were not held.
         hardware: what each GPU of a governed node can be cut into; empty where that is not known.
         offered: slices that the node offers now, in use or not, by profile.
         drift: what differs on a governed node that could be repaired, as far as it is not refused otherwise.
@@ -46,6 +47,7 @@ class Site:
     held: Verdict | None
     left: Mapping[str, int]
     node: Node | None
+    unheld: Node | None
     hardware: tuple[Geometry, ...]
     offered: Mapping[str, int]
     drift: Drift | None = None
@@ -170,6 +172,7 @@ def _site(
     unreachable = apply_path(snapshot, row, policy) if isinstance(policy, Policy) else None
     waits = _held(policy, assessment, unreachable, held.get(name)) if held is not None else None
     left = fitting.left(snapshot, row)
+    node = _node(snapshot, name, policy, assessment, left, asked)
     return Site(
         seen,
         row,
@@ -178,7 +181,8 @@ def _site(
         unreachable,
         waits,
         left,
-        _node(snapshot, name, policy, None if waits else assessment, left, asked),
+        node if waits is None else _node(snapshot, name, policy, None, left, asked),
+        None if waits is None else node,
         () if policy is None else _hardware(snapshot, row, now),
         fitting.slices(row.allocatable),
         _drift(snapshot, row, assessment, now),

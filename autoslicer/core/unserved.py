@@ -138,11 +138,24 @@ class _Search:
                 message = f"{_listed(below)} would change for fewer than {least} pods"
                 return _Why(Reason.BelowMinBenefit, message)
             return _Why(Reason.OutOfCapacity, f"what {_listed(reachable)} can give goes to other pods")
+        if (held := self._held(need, roomy)) is not None:
+            return held
         blocks = [self._block(pod, name, places) for name in roomy]
         reasons = {why.reason for why in blocks}
         message = "; ".join(why.message for why in blocks[:_NAMED])
         more = f"; and {len(blocks) - _NAMED} more nodes" if len(blocks) > _NAMED else ""
         return _Why(reasons.pop() if len(reasons) == 1 else Reason.OutOfCapacity, message + more)
+
+    def _held(self, need: Counts, names: Iterable[str]) -> _Why | None:
+        """What keeps a node from changing now that could hold the pod then; the first in `Reason`."""
+        order = list(Reason)
+        found = [
+            site.held
+            for site in map(self._sites.__getitem__, names)
+            if site.held is not None and site.unheld is not None and capacity.reachable(site.unheld, need)
+        ]
+        first = min(found, key=lambda verdict: (order.index(verdict.reason), verdict.name), default=None)
+        return None if first is None else _Why(first.reason, first.message)
 
     def _block(self, pod: PodRow, name: str, places: frozenset[str]) -> _Why:
         """Why this node, which could hold the pod, cannot come to offer its slices."""
@@ -156,7 +169,7 @@ class _Search:
             reason = Reason.PolicyForbids if refusal.reason in _FORBIDDEN else Reason.OutOfCapacity
             return _Why(reason, f"{name} may not change ({refusal.reason})")
         if site.held is not None:
-            return _Why(site.held.reason, site.held.message)
+            return _Why(Reason.OutOfCapacity, f"{name} may not change now ({site.held.reason})")
         if site.node is not None and name not in places:
             return _Why(Reason.OutOfCapacity, f"the pod has not waited for pendingSeconds of {name}'s policy")
         if isinstance(policy, Policy) and (policy.allowed_profiles or policy.denied_profiles):

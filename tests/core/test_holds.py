@@ -82,6 +82,19 @@ def test_where_no_other_would_do_the_pod_is_told_what_holds_the_node(why: Reason
     assert [made.serves for made in created(decided())] == [("t/large",)]
 
 
+def test_a_pod_is_told_of_the_node_that_would_do_for_it_later() -> None:
+    """Whatever else is in use; a held node that is too full for it is no hope."""
+    rests, used = HELD[Reason.Cooldown], pod("t/full").wants({"1g.10gb": 7}).on("b")
+    assert ("Normal", "t/large", Reason.Cooldown) in told(decided(*B, used, **rests))
+    two = node("a").gpus(2).layout(ONES, ONES, name="all-1g.10gb")
+    both = pod("t/two").wants({"7g.80gb": 2})
+    assert ("Normal", "t/two", Reason.Cooldown) in told(decided(both, node=two, **rests))
+    agent = mignode("a").gpu(ONES, pods={"1g.10gb": ["t/a"]}).gpu(ONES)
+    tight = decided(both, pod("t/a").wants({"1g.10gb": 1}).on("a"), node=two, agent=agent, **rests)
+    assert ("Normal", "t/large", Reason.Cooldown) in told(tight)
+    assert ("Warning", "t/two", Reason.OutOfCapacity) in told(tight)
+
+
 @pytest.mark.parametrize(
     ("why", "until"), [(Reason.Cooldown, NOON + 25), (Reason.Reversal, DONE + REVERSAL_SECONDS)]
 )
