@@ -30,8 +30,8 @@ AWAY = "ManagerAway"
 QUIET = "Quiet"
 """condition: whether mig-manager rests, after somebody has replaced our label"""
 
-ANSWERED = "WayBackAnswered"
-"""condition: whether mig-manager rests, after the label of the way back overtook a run"""
+ANSWERED = "Answered"
+"""condition: whether mig-manager rests, after a label of ours overtook a run"""
 
 LEFT_PAUSED = "ClientsLeftPaused"
 """condition: True since mig-manager has said success with GPU clients still paused"""

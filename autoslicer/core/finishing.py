@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from autoslicer.core import applying, evidence, faults, setting_back, trying_again, validation
 from autoslicer.core.actions import RestoreClients, WakeAt
 from autoslicer.core.attempts import asked
@@ -18,10 +20,13 @@ from autoslicer.core.transition import Result, deadline, end, enter, lift
 def labelled(
     change: ReconfigurationRow, node: NodeRow, seen: Observation, now: float, timing: Timing
 ) -> Result:
-    """One look at a change whose label is set."""
+    """One look at a change whose label is set; where it overtook a run, that one's failure may still come."""
     if evidence.config(node) != asked(change).name:
         return relabelled(change, node, now)
-    if evidence.state(node) == "failed":
+    believed = now
+    if faults.last(change).reason in faults.OVERDUE:
+        change, believed = applying.answered(change, node, now)
+    if evidence.state(node) == "failed" and now >= believed:
         fault = faults.failed(change, node, seen.snapshot, now)
         return trying_again.after(change, node, seen, now, timing, fault)
     watched = applying.watched(change, node, now)
@@ -30,8 +35,8 @@ def labelled(
         allowed = change.recovery.pending_deadline
         return enter(watched, Phase.APPLIED, now, allowed, message), lift(node)
     watched = applying.with_absence(watched, seen.snapshot, now)
-    awaited = [applying.trusted_at(watched.status), applying.abandoned_at(watched.status)]
-    if soon := [WakeAt(at) for at in awaited if at is not None and at > now]:
+    awaited = [applying.trusted_at(watched.status), applying.abandoned_at(watched.status), believed]
+    if soon := [WakeAt(at) for at in awaited if at is not None and now < at < math.inf]:
         return watched.status, tuple(soon)
     missed = applying.missed_at(watched.status)
     until = deadline(change) if missed is None else min(deadline(change), missed)

@@ -44,6 +44,7 @@ from autoslicer.core.transition import (
     taint_value,
     tainted,
     with_condition,
+    without,
 )
 
 
@@ -59,7 +60,7 @@ def begin(
         return end(change, node, now, Phase.QUARANTINED, told)
     waits = DRAIN_SECONDS + timing.idle_confirm + PUBLISH_SECONDS + timing.publish_settle
     allowed = waits + change.recovery.pending_deadline
-    entered = enter(change, Phase.ROLLING_BACK, now, allowed, why.message)
+    entered = without(enter(change, Phase.ROLLING_BACK, now, allowed, why.message), applying.ANSWERED)
     return with_condition(entered, SUCCEEDED, "False", why.reason, why.message, now), ()
 
 

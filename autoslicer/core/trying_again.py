@@ -113,6 +113,7 @@ def _again(change: ReconfigurationRow, node: NodeRow, now: float, timing: Timing
     kept = without(
         change.status,
         applying.RUN_STARTED,
+        applying.ANSWERED,
         applying.LEFT_PAUSED,
         applying.AWAY,
         applying.QUIET,

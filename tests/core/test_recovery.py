@@ -506,6 +506,21 @@ def test_an_end_that_lasts_is_that_of_the_way_back(late: Answer) -> None:
     assert good.times(RemoveTaint)[0] - good.times(SetConfig)[0] < 1
 
 
+@pytest.mark.parametrize("begins", [True, False])
+def test_the_failure_of_an_overtaken_run_is_not_that_of_the_next(begins: bool) -> None:
+    """It stands there for a moment, and the next run succeeds; one that lasts is the next one's own."""
+
+    def at_work(way: Way) -> None:
+        if begins and since_back(way) >= 5:
+            way.world = Answer().given(way.world, way.change, way.labels[-1])
+
+    way = Way(Recovery(pending_deadline=600), meanwhile=at_work)
+    way.go(STUCK, Answer("failed", left=True), WORKS, turns=45)
+    assert way.labels == ([SECOND] if begins else [SECOND, SOURCE])
+    assert way.told[0] == "ApplyStuck"
+    assert begins or way.times(SetConfig)[1] - way.times(SetConfig)[0] >= LATE_SUCCESS_SECONDS
+
+
 @pytest.mark.parametrize("ends", [True, False])
 def test_a_change_that_is_given_up_waits_for_a_run_that_begins_after_all(ends: bool) -> None:
     """Until its deadline: while mig-manager makes the old layout the taint stays."""
