@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import socket
 import time
 from collections import OrderedDict
@@ -16,7 +17,9 @@ from autoslicer.core import names
 from autoslicer.core.actions import Report
 
 REMEMBERED = 50_000
-"""objects and reasons that are remembered; the oldest go first"""
+"""objects and reasons that are remembered; those that were reported longest ago go first"""
+FORGOTTEN_SECONDS = 3600.0
+"""after which a reason that was not reported meanwhile is said again; so long the API server keeps events"""
 PACE_SECONDS = 0.02
 """between two events; thousands of pods that cannot be helped are told one after the other"""
 RETRY_SECONDS = 1.0
@@ -31,19 +34,22 @@ log = structlog.get_logger("autoslicer.events")
 
 
 class Recorder:
-    """Posts events; what was said once about an object is not said again while this process lives."""
+    """Posts events; what was said of an object is not said again while it goes on, nor by the next process.
+
+    An event is called after its object and reason: as long as the API server keeps it, no second one is made.
+    """
 
     def __init__(self, client: Client, instance: str = "") -> None:
         self._client = client
         self._instance = instance or socket.gethostname()
-        self._said: OrderedDict[_Key, None] = OrderedDict()
+        self._said: OrderedDict[_Key, float] = OrderedDict()
         self._waiting: dict[_Key, Report] = {}
         self._any = asyncio.Event()
 
     def report(self, action: Report) -> None:
-        """Have the event posted soon, unless it was posted before; `run` does it."""
+        """Have the event posted soon, unless it is said already; `run` does it."""
         key = _key(action)
-        if key not in self._said and len(self._waiting) < REMEMBERED:
+        if not self._is_said(key) and len(self._waiting) < REMEMBERED:
             self._waiting.setdefault(key, action)
             self._any.set()
 
@@ -68,30 +74,40 @@ class Recorder:
             await asyncio.sleep(pause)
 
     async def post(self, action: Report) -> None:
-        """Post the event, unless it was posted before or is about to be.
+        """Post the event, unless it is said already or is about to be.
 
         Raises:
             RefusedError, UnreachableError: it could not be posted; it counts as not said.
         """
         key = _key(action)
-        if key in self._said:
+        if self._is_said(key):
             return
-        self._said[key] = None
+        self._said[key] = time.monotonic()
         if len(self._said) > REMEMBERED:
             self._said.popitem(last=False)
         namespace = action.namespace or _PLACE_OF_CLUSTER_SCOPED
         try:
             await self._client.create(paths.events(namespace), self._event(action, namespace))
-        except BaseException:
-            self._said.pop(key, None)
-            raise
+        except BaseException as error:
+            # 409: another process said it, and its event is still there
+            if not (isinstance(error, RefusedError) and error.status == 409):
+                self._said.pop(key, None)
+                raise
+
+    def _is_said(self, key: _Key) -> bool:
+        """It was said and goes on: it was reported again and again since."""
+        now, last = time.monotonic(), self._said.pop(key, None)
+        if last is None or now - last > FORGOTTEN_SECONDS:
+            return False
+        self._said[key] = now
+        return True
 
     def _event(self, action: Report, namespace: str) -> dict[str, object]:
         now = time.time_ns()
         return {
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",
-            "metadata": {"name": f"{action.name[:200].rstrip('-.')}.{now:x}", "namespace": namespace},
+            "metadata": {"name": _name(action), "namespace": namespace},
             "eventTime": _micro_time(now / 1e9),
             "reportingController": f"{names.GROUP}/controller",
             "reportingInstance": self._instance[:128],
@@ -111,6 +127,11 @@ class Recorder:
 
 def _key(action: Report) -> _Key:
     return action.uid or f"{action.kind}/{action.namespace}/{action.name}", action.reason
+
+
+def _name(action: Report) -> str:
+    digest = hashlib.sha256("/".join((action.kind, *_key(action))).encode()).hexdigest()
+    return f"{action.name[:200].rstrip('-.')}.{digest[:16]}"
 
 
 def _micro_time(at: float) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from autoslicer.cluster import events
 from autoslicer.cluster.client import Client, RefusedError, UnreachableError
 from autoslicer.cluster.connection import connect
 from autoslicer.cluster.events import NOTE_BYTES, PACE_SECONDS, Recorder
@@ -60,6 +61,37 @@ async def test_an_object_hears_each_reason_once(
     first = found[0]
     assert (first["type"], first["reportingInstance"]) == ("Warning", "a-controller")
     assert first["regarding"]["apiVersion"] == "v1"
+
+
+async def test_the_next_process_repeats_nothing(
+    running_cluster: Cluster, client: Client, namespace: str
+) -> None:
+    """What the API server still has an event of is not told again after a restart; the rest is."""
+    await Recorder(client, "before").post(_report(namespace))
+    after = Recorder(client, "after")
+    await after.post(_report(namespace))
+    await after.post(_report(namespace, reason=Reason.OutOfCapacity))
+    found = {event["reason"]: event["reportingInstance"] for event in _events(running_cluster, namespace)}
+    assert found == {"NoFeasibleLayout": "before", "OutOfCapacity": "after"}
+
+
+async def test_what_comes_back_after_long_is_told_again(
+    running_cluster: Cluster, client: Client, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A drift weeks after the first is news; what was reported all the while is not."""
+    monkeypatch.setattr(events, "FORGOTTEN_SECONDS", 0.5)
+    recorder = Recorder(client)
+    await recorder.post(_report(namespace, "goes-on"))
+    await recorder.post(_report(namespace, "comes-back"))
+    for event in _events(running_cluster, namespace):  # as the API server does after its --event-ttl
+        path = f"/apis/events.k8s.io/v1/namespaces/{namespace}/events/{event['metadata']['name']}"
+        running_cluster.api.delete(path)
+    for _ in range(8):
+        await recorder.post(_report(namespace, "goes-on"))
+        await asyncio.sleep(0.1)
+    for name in ("goes-on", "comes-back"):
+        await recorder.post(_report(namespace, name))
+    assert [event["regarding"]["name"] for event in _events(running_cluster, namespace)] == ["comes-back"]
 
 
 @pytest.mark.parametrize(
