@@ -76,7 +76,7 @@ async def test_the_maps_of_a_policy_are_followed_as_long_as_it_is_there(
 
 async def test_a_snapshot_is_made_anew_when_something_has_changed(cluster: Cluster, client: Client) -> None:
     """While nothing changes it is the same one; our writes and those of others are in the next."""
-    label = "nvidia.com/gpu.deploy.x"
+    label = "nvidia.com/mig.config"
     cluster.plain_node("a")
     cache = Cache(client)
     async with running(cache.run()):

@@ -23,7 +23,7 @@ from tests.cluster.fixture import Cluster
 from tests.controller.stage import waiting_change
 
 NODE = "/api/v1/nodes/plain"
-LABEL = "nvidia.com/gpu.deploy.x"
+LABEL = "nvidia.com/mig.config"
 """a label that the controller's account may set"""
 
 

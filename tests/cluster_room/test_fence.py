@@ -22,7 +22,7 @@ from tests.cluster_room.waiting import until
 from tests.e2e.controller import NAMESPACE
 
 NODE = "/api/v1/nodes/plain"
-LABEL = "nvidia.com/gpu.deploy.x"
+LABEL = "nvidia.com/mig.config"
 """a label that the controller's account may set"""
 TIMINGS = LeaseTimings(6, 5, 1)
 LEASE = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/autoslicer"

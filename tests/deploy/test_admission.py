@@ -13,12 +13,15 @@ import pytest
 import urllib3
 import yaml
 
+from autoslicer.core import names
 from autoslicer.core.phases import FINAL, Phase
 from tests.cluster.api import MERGE, ApiError, Object
 from tests.cluster.fixture import OURS, Cluster
 from tests.cluster.waiting import until
 from tests.e2e.controller import ACCOUNT, CHANGES, DEPLOY, NAMESPACE, POLICIES, install
 
+DOWN, DISRUPT = names.DO_NOT_DISRUPT
+EXPORTER, DCGM = "nvidia.com/gpu.deploy.dcgm-exporter", "nvidia.com/gpu.deploy.dcgm"
 TAINT = {"key": "autoslicer.dev/reshaping", "value": "1", "effect": "NoSchedule"}
 FOREIGN = {"key": "team", "value": "a", "effect": "NoSchedule"}
 NODES, NODE = "/api/v1/nodes", "/api/v1/nodes/gpu-a"
@@ -52,8 +55,16 @@ class World:
         self.tenant = f"/api/v1/namespaces/{cluster.namespace}/pods/tenant"
         api = cluster.api
         cluster.gpu_node("gpu-a")
-        annotations = {"x": "y", "autoslicer.dev/applied-config": "all-7g.80gb"}
-        api.patch(NODE, {"metadata": {"annotations": annotations}, "spec": {"taints": [FOREIGN]}})
+        annotations = {
+            "x": "y",
+            "autoslicer.dev/applied-config": "all-7g.80gb",
+            "autoslicer.dev/ignore": "true",
+            DISRUPT: "true",
+            names.MARKS: DISRUPT,
+        }
+        labels = {EXPORTER: names.PAUSED, DCGM: "false"}
+        metadata = {"annotations": annotations, "labels": labels}
+        api.patch(NODE, {"metadata": metadata, "spec": {"taints": [FOREIGN]}})
         cluster.pod("tenant")
         cluster.pod("other", namespace="gpu-operator")
         api.create(MAPS, {"metadata": {"name": OURS}, "data": {"config.yaml": "a: 1", "other": "kept"}})
@@ -129,13 +140,12 @@ def test_nodes(world: World) -> None:
         {"spec": {"taints": [FOREIGN, TAINT]}},
         {"spec": {"taints": [TAINT, FOREIGN]}},
         _meta("labels", {"nvidia.com/mig.config": "autoslicer-0", "nvidia.com/mig.config.state": "pending"}),
-        _meta(
-            "labels", {"nvidia.com/gpu.deploy.device-plugin": "true", "nvidia.com/gpu.deploy.dcgm": "true"}
-        ),
+        _meta("labels", {EXPORTER: "true"}),
         _meta("annotations", {"autoslicer.dev/applied-config": "autoslicer-0"}),
         _meta("annotations", {"autoslicer.dev/applied-config": None}),
-        _meta("annotations", {"karpenter.sh/do-not-disrupt": "true"}),
-        _meta("annotations", {"cluster-autoscaler.kubernetes.io/scale-down-disabled": "true"}),
+        _meta("annotations", {"autoslicer.dev/idle-since": "x", "autoslicer.dev/drift": "x"}),
+        _meta("annotations", {DOWN: "true", names.MARKS: f"{DOWN},{DISRUPT}"}),
+        _meta("annotations", {DISRUPT: None, names.MARKS: None}),
     ]
     refused: list[tuple[Object, str]] = [
         ({"spec": {"taints": [TAINT]}}, "the taints of others"),
@@ -150,7 +160,25 @@ def test_nodes(world: World) -> None:
         (_meta("labels", {"nvidia.com/mig.configs": "x"}), "does not set the labels nvidia.com/mig.configs"),
         (_meta("labels", {"nvidia.com/mig.config": None}), "never removes or blanks"),
         (_meta("labels", {"nvidia.com/mig.config": ""}), "never removes or blanks"),
+        *[
+            (_meta("labels", {"nvidia.com/mig.config.state": value}), "mig.config.state to pending")
+            for value in ("rebooting", "failed", None)
+        ],
+        *[
+            (_meta("labels", {client: value}), "gives back GPU clients that mig-manager paused")
+            for client, value in (
+                (EXPORTER, "false"),
+                (EXPORTER, None),
+                (DCGM, "true"),
+                (DCGM, None),
+                ("nvidia.com/gpu.deploy.x", "true"),
+            )
+        ],
         (_meta("annotations", {"x": None}), "does not set the annotations x"),
+        (_meta("annotations", {"autoslicer.dev/ignore": None}), "annotations autoslicer.dev/ignore"),
+        (_meta("annotations", {"autoslicer.dev/ignore": "false"}), "annotations autoslicer.dev/ignore"),
+        (_meta("annotations", {DOWN: "false"}), "leaves the marks of others"),
+        (_meta("annotations", {DISRUPT: "false"}), "leaves the marks of others"),
         (_meta("annotations", {"karpenter.sh/other": "x"}), "annotations karpenter.sh/other"),
         (_meta("finalizers", ["autoslicer.dev/x"]), "no finalizers"),
     ]
@@ -172,11 +200,12 @@ def test_pods(world: World) -> None:
     assert world.patch(f"{world.tenant}/status", hint) == ""
     assert world.patch(f"{world.tenant}/status", {"status": {"nominatedNodeName": None}}) == ""
     assert (world("DELETE", manager), world("DELETE", plugin)) == ("", "")
-    little = "nothing of pods but its own annotations on mig-manager's"
+    little = "nothing of pods but its own annotation on mig-manager's"
     for path, body in (
         (plugin, ours),
         (world.tenant, ours),
         (manager, _meta("annotations", {"x": "y"})),
+        (manager, _meta("annotations", {"autoslicer.dev/ignore": "true"})),
         (manager, {**ours, "metadata": {**ours["metadata"], "labels": {"x": "y"}}}),
         (manager, _meta("labels", {"app": None})),
         (manager, _meta("finalizers", ["autoslicer.dev/x"])),
@@ -198,6 +227,23 @@ def test_pods(world: World) -> None:
     container = {"name": "c", "image": "busybox"}
     body = {"metadata": {"name": "new"}, "spec": {"containers": [container]}}
     assert "creates no pods" in world("POST", OPERANDS, body)
+
+
+def test_evictions(world: World) -> None:
+    """Pods of tenants only: none of Kubernetes' own, of the GPU Operator's and of our own namespace."""
+
+    def evict(path: str) -> str:
+        _, _, namespace, _, name = path.removeprefix("/api/").split("/")
+        metadata = {"namespace": namespace, "name": name}
+        return world(
+            "POST", f"{path}/eviction", {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": metadata}
+        )
+
+    assert evict(world.tenant) == ""
+    for namespace in ("kube-system", "gpu-operator", NAMESPACE):
+        assert "evicts no pods of Kubernetes" in evict(f"/api/v1/namespaces/{namespace}/pods/other"), (
+            namespace
+        )
 
 
 def test_the_config_map(world: World) -> None:
