@@ -21,8 +21,9 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.2, 30.0
 """seconds between attempts; doubled after each failure, with jitter"""
 SHORTEST_WATCH = 1.0
 """seconds; a watch that ends sooner and brings nothing was not served by an API server that is well"""
-LASTING_REFUSAL = 60.0
-"""seconds after which a refusal means that nothing is there: one that starts knows no rights at first"""
+FIRST_REFUSAL, LASTING_REFUSAL = 3.0, 60.0
+"""seconds after which a refusal means that nothing is there, where nothing is known and where something is:
+an API server that starts knows no rights at first"""
 
 log = structlog.get_logger("autoslicer.reflector")
 
@@ -64,8 +65,8 @@ class Reflector(Generic[RowT]):
                 complete or the unread objects change.
             relisted: told the kind and the cause of every list.
             keep: which rows matter.
-            empty_on: HTTP statuses of a list that mean that there is nothing (404: the resource is absent);
-                what is known already is kept until they have come for `LASTING_REFUSAL` seconds.
+            empty_on: HTTP statuses of a list that mean that there is nothing (404: the resource is absent)
+                once they came for `FIRST_REFUSAL` seconds, or `LASTING_REFUSAL` where something was there.
             page: objects asked for at once.
         """
         self.kind = kind
@@ -101,8 +102,8 @@ class Reflector(Generic[RowT]):
                 cause = "expired"
             except RefusedError as error:
                 cause = "expired" if error.status == 410 else "refused"
-                if error.status in self._empty_on and self._emptied():
-                    pause = LONGEST_PAUSE
+                if error.status in self._empty_on:
+                    self._empty()
                 pause = max(pause, error.retry_after)
                 self._warn(error)
             except UnreachableError as error:
@@ -128,14 +129,13 @@ class Reflector(Generic[RowT]):
             self._ahead[key] = at
             self._put(key, *self._project(item))
 
-    def _emptied(self) -> bool:
-        """Take a refusal for a list of nothing, unless something is known and it has not lasted yet."""
-        self._refused = min(self._refused, time.monotonic())
-        if (self.rows or self.unread) and time.monotonic() - self._refused < LASTING_REFUSAL:
-            return False
-        self._contact = time.monotonic()
-        self._replace({}, {}, 0)
-        return True
+    def _empty(self) -> None:
+        """Take a refusal that has lasted for a list of nothing."""
+        now = time.monotonic()
+        self._refused = min(self._refused, now)
+        if now - self._refused >= (LASTING_REFUSAL if self.rows or self.unread else FIRST_REFUSAL):
+            self._contact = now
+            self._replace({}, {}, 0)
 
     async def _list(self, cause: str) -> str:
         """List and take it over, unless something newer was told meanwhile: a watch tells nothing twice.

@@ -323,6 +323,20 @@ class Refusing(Client):
         return await super().get(path, **query)
 
 
+async def test_a_first_refusal_is_not_believed_at_once(mignodes: Cluster, client: Client) -> None:
+    """Who starts beside an API server that knows no rights yet waits for it, and takes nothing for empty."""
+    _create(mignodes, "a0")
+    refused = Refusing(client.api)
+    refused.status = 403
+    found = Seen(refused, empty_on={403})
+    async with running(found.run()):
+        await until(lambda: found.lists.count("refused") > 1)
+        assert not found.synced
+        refused.status = 0
+        await until(lambda: found.synced)
+        assert found.drivers() == {"a0": "1"}
+
+
 @pytest.mark.parametrize("status", [403, 404])
 async def test_a_passing_refusal_empties_nothing(mignodes: Cluster, client: Client, status: int) -> None:
     """An API server that starts anew may refuse for some seconds what it allows: the rows stay meanwhile."""
