@@ -16,8 +16,8 @@ from typing import Any
 
 from autoslicer.cli.documents import read_snapshot
 from autoslicer.core.demand import demand
+from autoslicer.core.planning.problem import pose
 from autoslicer.core.policy import BUILT_IN
-from autoslicer.core.problem import pose
 from benchmarks import bound
 from simulations.baselines import greedy, nos
 from solver.problem import Problem

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from autoslicer.core import marks, names
+from autoslicer.core import names
 from autoslicer.core.actions import (
     Action,
     AddTaint,
@@ -24,6 +24,7 @@ from autoslicer.core.actions import (
     WakeAt,
     WriteChangeStatus,
 )
+from autoslicer.core.changes import marks
 from autoslicer.core.rows import Condition, NodeRow, Taint
 from simulations.world import Conflict, World
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from autoslicer.core import configs, evidence, names
+from autoslicer.core import configs, names
+from autoslicer.core.nodes import evidence
 from autoslicer.core.policy import Policy
 from autoslicer.core.rows import ConfigMapRow, NodeRow, PodRow
 from simulations.agent import Agent

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from autoslicer.core import evidence, names
+from autoslicer.core import names
+from autoslicer.core.nodes import evidence
 from autoslicer.core.rows import NodeRow
 from simulations.gpu import Gpu
 from simulations.mig_manager import TOLERATED

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from autoslicer.core.actions import Action, WakeAt, WriteChangeStatus
+from autoslicer.core.changes.observation import Observation, Timing, needs_fresh, sight
 from autoslicer.core.cycle import Decision, decide
-from autoslicer.core.observation import Observation, Timing, needs_fresh, sight
 from autoslicer.core.phases import live
 from autoslicer.core.plan import Verdict
 from autoslicer.core.planner import Prepared

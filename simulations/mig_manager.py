@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from autoslicer.core import configs, evidence, names
+from autoslicer.core import configs, names
+from autoslicer.core.nodes import evidence
 from autoslicer.core.rows import ConfigEntry, ConfigMapRow, NodeRow, PodRow
 from simulations.gpu import Gpu, NvmlError
 from simulations.world import Row, World

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from autoslicer.core import evidence, names
+from autoslicer.core import names
 from autoslicer.core.fitting import slices
+from autoslicer.core.nodes import evidence
 from autoslicer.core.phases import Phase
 from autoslicer.core.rows import NodeRow, PodRow, ReconfigurationRow, Step
 from simulations.world import Row, World

@@ -11,7 +11,7 @@ from autoslicer.cluster.cache import Cache
 from autoslicer.cluster.client import Client, Object, RefusedError
 from autoslicer.cluster.config_file import CONFIG_KEY, PublishError, file_with
 from autoslicer.cluster.events import Recorder
-from autoslicer.core import marks, names
+from autoslicer.core import names
 from autoslicer.core.actions import (
     Action,
     AddTaint,
@@ -32,6 +32,7 @@ from autoslicer.core.actions import (
     WakeAt,
     WriteChangeStatus,
 )
+from autoslicer.core.changes import marks
 from autoslicer.core.rows import ConfigEntry
 
 _ATTEMPTS = 5

@@ -19,7 +19,7 @@ from autoslicer.cluster.config_file import PublishError
 from autoslicer.cluster.observer import UnreadableError, look
 from autoslicer.cluster.writer import UntouchableError, Writer
 from autoslicer.core.actions import Action, WakeAt, WriteChangeStatus
-from autoslicer.core.observation import Observation, Timing, needs_fresh, sight
+from autoslicer.core.changes.observation import Observation, Timing, needs_fresh, sight
 from autoslicer.core.phases import Phase, live, phase
 from autoslicer.core.plan import Verdict
 from autoslicer.core.policy import Policy

@@ -17,11 +17,12 @@ from autoslicer.controller import search
 from autoslicer.controller.batcher import Batcher
 from autoslicer.controller.executor import Executor
 from autoslicer.controller.measures import measure
-from autoslicer.core import fleet, names
+from autoslicer.core import names
 from autoslicer.core.actions import Action
 from autoslicer.core.cycle import decide
-from autoslicer.core.fleet import DEFAULT_LIMITS, FleetLimits
-from autoslicer.core.idleness import asks_gpu
+from autoslicer.core.nodes.idleness import asks_gpu
+from autoslicer.core.pacing import fleet
+from autoslicer.core.pacing.fleet import DEFAULT_LIMITS, FleetLimits
 from autoslicer.core.planner import Prepared
 from autoslicer.core.reading import Row
 from autoslicer.core.rows import PodRow

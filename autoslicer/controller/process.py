@@ -25,7 +25,7 @@ from autoslicer.controller.loop import RETRY_SECONDS, Loop
 from autoslicer.controller.measures import step
 from autoslicer.controller.nominator import Nominator
 from autoslicer.controller.settings import Settings, listen_on
-from autoslicer.core.observation import Timing
+from autoslicer.core.changes.observation import Timing
 from autoslicer.core.reading import Row
 from autoslicer.core.rows import PodRow, ReconfigurationRow
 from autoslicer.observability.fulfilment import Fulfilment

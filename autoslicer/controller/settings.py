@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from autoslicer.cluster.lease import LeaseTimings
-from autoslicer.core.fleet import FleetLimits
+from autoslicer.core.pacing.fleet import FleetLimits
 
 _POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from autoslicer.core import breaker, canary, evidence, fitting, marks, names, quarantine, refused
+from autoslicer.core import fitting, names
 from autoslicer.core.actions import AddTaint, DeleteChange, RemoveTaint
-from autoslicer.core.fairness import LATELY_SECONDS
-from autoslicer.core.fleet import FleetLimits
+from autoslicer.core.changes import marks
+from autoslicer.core.changes.transition import tainted
+from autoslicer.core.nodes import evidence, quarantine, refused
+from autoslicer.core.pacing import breaker, canary
+from autoslicer.core.pacing.fairness import LATELY_SECONDS
+from autoslicer.core.pacing.fleet import FleetLimits
+from autoslicer.core.pacing.reversal import REVERSAL_SECONDS
 from autoslicer.core.phases import ended_at, live, started
 from autoslicer.core.policy import Policy, governing
 from autoslicer.core.recovery import Recovery
-from autoslicer.core.reversal import REVERSAL_SECONDS
 from autoslicer.core.rows import NodeRow, ReconfigurationRow
 from autoslicer.core.snapshot import Snapshot
-from autoslicer.core.transition import tainted
 
 KEPT_CHANGES = 5
 """ended changes that stay as the record of a node"""

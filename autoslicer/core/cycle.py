@@ -5,24 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from autoslicer.core import (
-    canary,
-    clearing,
-    draining,
-    fairness,
-    idle,
-    names,
-    planner,
-    quarantine,
-    recommendations,
-    repairs,
-    resting,
-    validation,
-)
+from autoslicer.core import clearing, draining, idle, names, planner, recommendations, repairs
 from autoslicer.core.actions import Action, CreateChange, Report
+from autoslicer.core.changes import validation
 from autoslicer.core.eligibility import UNREACHABLE
-from autoslicer.core.fleet import DEFAULT_LIMITS, FleetLimits
-from autoslicer.core.gates import Gates
+from autoslicer.core.nodes import kinds, quarantine, resting
+from autoslicer.core.pacing import fairness
+from autoslicer.core.pacing.fleet import DEFAULT_LIMITS, FleetLimits
+from autoslicer.core.pacing.gates import Gates
 from autoslicer.core.phases import Phase, live, number, phase, started
 from autoslicer.core.plan import Plan, Reshape, Verdict
 from autoslicer.core.policy import Mode, Policy
@@ -229,7 +219,7 @@ def _change(
         approved=approved,
         approved_by=names.BY_POLICY if approved else "",
         cause=reshape.cause,
-        kind=canary.kind(snapshot, snapshot.nodes[reshape.node]),
+        kind=kinds.kind(snapshot, snapshot.nodes[reshape.node]),
     )
 
 

@@ -8,14 +8,14 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from autoslicer.core import names
-from autoslicer.core.differences import differing, replaced
 from autoslicer.core.fitting import live_change, promised, slices
 from autoslicer.core.plan import Verdict
+from autoslicer.core.planning.differences import differing, replaced
+from autoslicer.core.planning.windows import batches
 from autoslicer.core.policy import Policy
 from autoslicer.core.reasons import Reason
 from autoslicer.core.rows import PodRow
 from autoslicer.core.snapshot import Snapshot
-from autoslicer.core.windows import batches
 
 SCHEDULERS = frozenset({"default-scheduler"})
 """the schedulers whose rules `fitting` follows"""

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-from autoslicer.core import evictable, evidence, fitting
+from autoslicer.core import evictable, fitting
 from autoslicer.core.actions import Evict, Leaver
+from autoslicer.core.nodes import evidence
 from autoslicer.core.plan import Reshape, Verdict
 from autoslicer.core.policy import Eviction
 from autoslicer.core.reasons import Reason

@@ -6,19 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from autoslicer.core import (
-    evictable,
-    evidence,
-    fitting,
-    gpu_operator,
-    idleness,
-    layouts,
-    names,
-    owners,
-    quarantine,
-    refused,
-)
+from autoslicer.core import evictable, fitting, names
 from autoslicer.core.configs import ALL_DISABLED
+from autoslicer.core.nodes import evidence, gpu_operator, idleness, layouts, owners, quarantine, refused
 from autoslicer.core.phases import phase
 from autoslicer.core.plan import Verdict
 from autoslicer.core.policy import Policy

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from autoslicer.core import gpu_operator, idleness, names
+from autoslicer.core import names
 from autoslicer.core.demand import SCHEDULERS
+from autoslicer.core.nodes import gpu_operator, idleness
 from autoslicer.core.policy import Eviction, Policy
 from autoslicer.core.rows import MigGpuRow, MigNodeRow, NodeRow, PodRow
 from autoslicer.core.snapshot import Snapshot

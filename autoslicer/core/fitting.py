@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from autoslicer.core import evidence, names
+from autoslicer.core import names
 from autoslicer.core.causes import Cause
+from autoslicer.core.nodes import evidence
 from autoslicer.core.phases import Phase, live, phase, started
 from autoslicer.core.plan import Verdict
 from autoslicer.core.reasons import Reason

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from autoslicer.core import configs, drift, evidence, gpu_operator, idleness, layouts, names, wanting
+from autoslicer.core import configs, names, wanting
 from autoslicer.core.actions import Action, NoteOnNode, Report
 from autoslicer.core.causes import Cause
+from autoslicer.core.nodes import drift, evidence, gpu_operator, idleness, layouts
 from autoslicer.core.plan import Reshape
+from autoslicer.core.planning.reshapes import target_name
+from autoslicer.core.planning.sites import Site
 from autoslicer.core.policy import Policy
 from autoslicer.core.reasons import Reason
-from autoslicer.core.reshapes import target_name
 from autoslicer.core.rows import GpuTarget
-from autoslicer.core.sites import Site
 from autoslicer.core.snapshot import Snapshot
 from autoslicer.core.times import noted, rfc3339
 from solver.geometry import Geometry

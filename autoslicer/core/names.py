@@ -77,7 +77,7 @@ APPROVED_BY = f"{GROUP}/approved-by"
 BY_POLICY = f"{GROUP}/mode-auto"
 """who approves the changes of a policy in mode Auto"""
 KIND = f"{GROUP}/kind"
-"""annotation of a MigReconfiguration: the kind of node that it was planned for, see `canary.kind`"""
+"""annotation of a MigReconfiguration: the kind of node that it was planned for, see `kinds.kind`"""
 POLICY_LABEL = f"{GROUP}/policy"
 CONFIG_PREFIX = "autoslicer-"
 

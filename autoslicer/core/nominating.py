@@ -10,15 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
-from autoslicer.core import evidence, fitting
+from autoslicer.core import fitting
 from autoslicer.core.actions import Nominate
 from autoslicer.core.demand import SCHEDULERS
-from autoslicer.core.phases import FINAL, Phase, phase, reached
+from autoslicer.core.nodes import evidence
+from autoslicer.core.phases import FINAL, SUCCEEDED, Phase, condition, phase, reached
 from autoslicer.core.policy import Policy
 from autoslicer.core.reasons import Reason
 from autoslicer.core.rows import NodeRow, PodRow, ReconfigurationRow
 from autoslicer.core.snapshot import TAKE_BACK_SECONDS
-from autoslicer.core.transition import SUCCEEDED, condition
 
 OLDEST_VERSION = (1, 35)
 """before this release of Kubernetes the scheduler takes nominations by others for its own, and drops them"""

@@ -1,10 +1,10 @@
-"""The phases of a change, in order, and which of them are its end."""
+"""Where a change stands: its phases, in order, when it reached which, and its conditions."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 
-from autoslicer.core.rows import ReconfigurationRow
+from autoslicer.core.rows import ChangeStatus, Condition, ReconfigurationRow
 
 
 class Phase(StrEnum):
@@ -26,6 +26,8 @@ class Phase(StrEnum):
 
 
 _BY_NAME = {"": Phase.WAITING, **{phase.value: phase for phase in Phase}}
+SUCCEEDED = "Succeeded"
+"""condition: whether the change came to its end, and why it did not"""
 FINAL = frozenset({Phase.DONE, Phase.ROLLED_BACK, Phase.QUARANTINED, Phase.CANCELLED})
 BEFORE_LABEL = frozenset({Phase.WAITING, Phase.VALIDATED, Phase.TAINTED, Phase.DRAINED, Phase.PUBLISHED})
 """Phases in which the change can be undone by lifting the taint."""
@@ -65,3 +67,8 @@ def number(name: str, node: str) -> int | None:
 def ended_at(change: ReconfigurationRow) -> float:
     """When a change that has ended did so (seconds since the epoch)."""
     return change.status.steps[-1].at if change.status.steps else 0.0
+
+
+def condition(status: ChangeStatus, kind: str) -> Condition | None:
+    """The condition of that type, or None."""
+    return next((found for found in status.conditions if found.type == kind), None)

@@ -6,15 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from autoslicer.core.demand import Demand, demand
-from autoslicer.core.digest import Digests, digested
 from autoslicer.core.plan import Plan, Verdict
+from autoslicer.core.planning.digest import Digests, digested
+from autoslicer.core.planning.problem import Posed, pose
+from autoslicer.core.planning.reshapes import Made, reshapes
+from autoslicer.core.planning.sites import Site
+from autoslicer.core.planning.unserved import Unserved, unserved
 from autoslicer.core.policy import Policy
-from autoslicer.core.problem import Posed, pose
 from autoslicer.core.recommendations import set_aside
-from autoslicer.core.reshapes import Made, reshapes
-from autoslicer.core.sites import Site
 from autoslicer.core.snapshot import Snapshot
-from autoslicer.core.unserved import Unserved, unserved
 from solver.check import check
 from solver.extend import extend
 from solver.known import Known, known

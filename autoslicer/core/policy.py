@@ -89,7 +89,7 @@ class Policy:
         batch_idle_seconds: plan when no new demand came for so long.
         batch_max_seconds: plan at the latest so long after the first new demand.
         objective: what of several plans is the better one; policies that can serve a common pod must agree.
-        canary: of nodes of one kind (see `canary.kind`) the first change must be Done before others start.
+        canary: of nodes of one kind (see `kinds.kind`) the first change must be Done before others start.
         budgets: limits on the nodes that are in a change at once; empty means no limit.
         cooldown_seconds: a node rests so long after Done.
         eviction: WhenServed: pods of lower priority may be evicted where the same plan serves their

@@ -11,32 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from autoslicer.core import (
-    draining,
-    evidence,
-    finishing,
-    marks,
-    names,
-    publishing,
-    setting_back,
-    trying_again,
-    validation,
-)
+from autoslicer.core import draining, names
 from autoslicer.core.actions import Action, AddTaint, SetConfig, WakeAt
-from autoslicer.core.attempts import asked
-from autoslicer.core.eligibility import UNREACHABLE
-from autoslicer.core.observation import Observation, Timing, needs_fresh
-from autoslicer.core.phases import FINAL, Phase, phase
-from autoslicer.core.plan import Verdict
-from autoslicer.core.policy import Mode
-from autoslicer.core.reasons import Reason
-from autoslicer.core.recommendations import ENDED_BY, approval_awaited
-from autoslicer.core.rows import NodeRow, ReconfigurationRow
-from autoslicer.core.snapshot import Snapshot
-from autoslicer.core.transition import (
+from autoslicer.core.changes import finishing, marks, publishing, setting_back, trying_again, validation
+from autoslicer.core.changes.attempts import asked
+from autoslicer.core.changes.observation import Observation, Timing, needs_fresh
+from autoslicer.core.changes.transition import (
     DRAIN_SECONDS,
     PUBLISH_SECONDS,
-    SUCCEEDED,
     Result,
     deadline,
     end,
@@ -46,6 +28,15 @@ from autoslicer.core.transition import (
     tainted,
     with_condition,
 )
+from autoslicer.core.eligibility import UNREACHABLE
+from autoslicer.core.nodes import evidence
+from autoslicer.core.phases import FINAL, SUCCEEDED, Phase, phase
+from autoslicer.core.plan import Verdict
+from autoslicer.core.policy import Mode
+from autoslicer.core.reasons import Reason
+from autoslicer.core.recommendations import ENDED_BY, approval_awaited
+from autoslicer.core.rows import NodeRow, ReconfigurationRow
+from autoslicer.core.snapshot import Snapshot
 
 TAINT_SECONDS = 60.0
 """deadline of Tainted: one write, and the next read shows it"""

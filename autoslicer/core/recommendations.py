@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from autoslicer.core import canary
-from autoslicer.core.fleet import FleetLimits
+from autoslicer.core.nodes import kinds
+from autoslicer.core.pacing.fleet import FleetLimits
 from autoslicer.core.phases import Phase, phase
 from autoslicer.core.plan import Reshape, Verdict
 from autoslicer.core.reasons import Reason
@@ -89,7 +89,7 @@ def _overdue(snapshot: Snapshot, change: ReconfigurationRow, now: float, expires
     if now >= expires:
         return Verdict(change.node, Reason.Expired, "nobody approved it in time; it is planned for anew")
     node = snapshot.nodes.get(change.node)
-    if node is None or canary.agree(change.kind, kind := canary.kind(snapshot, node)):
+    if node is None or kinds.agree(change.kind, kind := kinds.kind(snapshot, node)):
         return None
     message = f"it was planned for {change.kind}; the node is {kind} now"
     return Verdict(change.node, Reason.Superseded, message)

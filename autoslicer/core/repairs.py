@@ -9,16 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from autoslicer.core import configs, evidence, idleness, names, quarantine, refused
+from autoslicer.core import configs, names
 from autoslicer.core.actions import Action, DeletePod, NoteOnNode, Report
 from autoslicer.core.causes import Cause
-from autoslicer.core.drift import Drift, Way, restartable
+from autoslicer.core.nodes import evidence, idleness, quarantine, refused
+from autoslicer.core.nodes.drift import Drift, Way, restartable
 from autoslicer.core.plan import Plan, Reshape
+from autoslicer.core.planning.reshapes import target_name
+from autoslicer.core.planning.sites import Site
 from autoslicer.core.policy import Policy
 from autoslicer.core.reasons import Reason
-from autoslicer.core.reshapes import target_name
 from autoslicer.core.rows import GpuTarget, NodeRow
-from autoslicer.core.sites import Site
 from autoslicer.core.snapshot import Snapshot
 from autoslicer.core.times import noted, rfc3339
 from solver.problem import Counts

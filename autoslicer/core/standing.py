@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from autoslicer.core import quarantine, validation
 from autoslicer.core.actions import PolicyStatus
+from autoslicer.core.changes import validation
+from autoslicer.core.nodes import quarantine
 from autoslicer.core.phases import live, started
 from autoslicer.core.plan import Verdict
 from autoslicer.core.planner import Outcome

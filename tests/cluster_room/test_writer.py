@@ -17,7 +17,7 @@ from autoslicer.cluster.config_file import CONFIG_MAP_LIMIT, PublishError
 from autoslicer.cluster.connection import connect
 from autoslicer.cluster.events import Recorder
 from autoslicer.cluster.writer import UntouchableError, Writer
-from autoslicer.core import configs, marks, names, reading
+from autoslicer.core import configs, names, reading
 from autoslicer.core.actions import (
     Action,
     AddTaint,
@@ -37,6 +37,7 @@ from autoslicer.core.actions import (
     WakeAt,
     WriteChangeStatus,
 )
+from autoslicer.core.changes import marks
 from autoslicer.core.configs import config_name, entries_of
 from autoslicer.core.reasons import Reason
 from autoslicer.core.recovery import Recovery

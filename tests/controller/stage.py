@@ -15,7 +15,7 @@ from autoslicer.cluster.writer import Writer
 from autoslicer.controller.batcher import Batcher
 from autoslicer.controller.executor import Executor
 from autoslicer.controller.loop import STALE_SECONDS, Loop
-from autoslicer.core.observation import Timing
+from autoslicer.core.changes.observation import Timing
 from autoslicer.core.recovery import Recovery
 from autoslicer.core.rows import GpuTarget, ReconfigurationRow
 from autoslicer.observability.metrics import Metrics

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from autoslicer.core import configs, marks, names, reading
+from autoslicer.core import configs, names, reading
 from autoslicer.core.actions import (
     Action,
     AddTaint,
@@ -19,6 +19,7 @@ from autoslicer.core.actions import (
     TouchPod,
 )
 from autoslicer.core.causes import Cause
+from autoslicer.core.changes import marks
 from autoslicer.core.phases import Phase
 from autoslicer.core.policy import Idle
 from autoslicer.core.rows import (

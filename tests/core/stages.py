@@ -8,14 +8,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from autoslicer.core import configs, names, reading
-from autoslicer.core.observation import Observation, Timing
-from autoslicer.core.phases import Phase
+from autoslicer.core.changes.observation import Observation, Timing
+from autoslicer.core.changes.transition import Result
+from autoslicer.core.phases import Phase, condition
 from autoslicer.core.plan import Verdict
 from autoslicer.core.progress import advance
 from autoslicer.core.rows import ChangeStatus, Condition, ReconfigurationRow
 from autoslicer.core.snapshot import Snapshot, read
 from autoslicer.core.times import rfc3339
-from autoslicer.core.transition import Result, condition
 from solver.profile_name import resource_name
 from tests.build import (
     NOON,

@@ -8,12 +8,12 @@ from autoslicer.core import names
 from autoslicer.core.actions import AddTaint, DeleteChange, RemoveTaint
 from autoslicer.core.clearing import KEPT_CHANGES, held, old_changes, stray_taints
 from autoslicer.core.cycle import decide
-from autoslicer.core.fleet import DEFAULT_LIMITS
+from autoslicer.core.pacing.fleet import DEFAULT_LIMITS
 from autoslicer.core.planner import Prepared
 from autoslicer.core.times import rfc3339
 from tests.build import NOON, Builder, Node, node, policy
+from tests.core.pacing.test_gates import ended
 from tests.core.scenes import snapshot
-from tests.core.test_gates import ended
 
 
 def forgotten(*changes: Builder) -> list[str]:

@@ -13,8 +13,8 @@ from autoslicer.core.planner import Prepared
 from autoslicer.core.reasons import Reason
 from autoslicer.core.rows import ReconfigurationRow
 from tests.build import NOON, Builder, Node, change, config_map, mig_manager, node, pod, policy
+from tests.core.pacing.test_gates import ended
 from tests.core.scenes import snapshot
-from tests.core.test_gates import ended
 
 SEVEN = {"7g.80gb": 1}
 ONES = {"1g.10gb": 7}

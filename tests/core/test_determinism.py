@@ -8,7 +8,7 @@ import random
 import subprocess
 import sys
 
-from autoslicer.core.digest import digest
+from autoslicer.core.planning.digest import digest
 from autoslicer.core.snapshot import read
 from tests.build import Builder, dump, node, pod
 from tests.core.scenes import everything

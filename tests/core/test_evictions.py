@@ -8,8 +8,9 @@ import pytest
 
 from autoslicer.core import configs, draining, names, reading
 from autoslicer.core.actions import AddTaint, CreateChange, Evict, Leaver, RemoveTaint
+from autoslicer.core.changes.observation import Observation, Timing, sight
+from autoslicer.core.changes.transition import Result
 from autoslicer.core.cycle import Decision, decide
-from autoslicer.core.observation import Observation, Timing, sight
 from autoslicer.core.phases import Phase
 from autoslicer.core.plan import Reshape, document
 from autoslicer.core.planner import Prepared
@@ -17,12 +18,11 @@ from autoslicer.core.progress import advance
 from autoslicer.core.reasons import Reason
 from autoslicer.core.rows import ReconfigurationRow
 from autoslicer.core.times import rfc3339
-from autoslicer.core.transition import Result
 from solver.problem import MOST_EVICTED, MOST_OF_NAMESPACE
 from tests.build import NOON, Builder, Pod, change, config_map, mig_manager, mignode, node, pod, policy
+from tests.core.pacing.test_gates import gate, reason
 from tests.core.scenes import planned, served, snapshot, unserved
 from tests.core.stages import ending
-from tests.core.test_gates import gate, reason
 
 TENANTS = ("low/a", "low/b")
 LAYOUT = {"1g.10gb": 7}

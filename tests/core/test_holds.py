@@ -6,14 +6,14 @@ import pytest
 
 from autoslicer.core import configs
 from autoslicer.core.cycle import Decision, decide
+from autoslicer.core.pacing.reversal import REVERSAL_SECONDS
 from autoslicer.core.planner import Prepared
 from autoslicer.core.reasons import Reason
-from autoslicer.core.reversal import REVERSAL_SECONDS
 from autoslicer.core.times import rfc3339
 from tests.build import NOON, Builder, Node, change, config_map, mig_manager, mignode, node, pod, policy
+from tests.core.pacing.test_gates import ended
 from tests.core.scenes import planned, snapshot
 from tests.core.test_cycle import RECOMMEND, created, told
-from tests.core.test_gates import ended
 
 SEVEN, ONES = {"7g.80gb": 1}, {"1g.10gb": 7}
 NAMES = ("all-disabled", "all-7g.80gb", "all-1g.10gb")

@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from autoslicer.api.reconfiguration import ReconfigurationStatus
 from autoslicer.cluster import documents
-from autoslicer.core import attempts, evidence, names, reading
+from autoslicer.core import names, reading
 from autoslicer.core.actions import (
     Action,
     AddTaint,
@@ -27,13 +27,15 @@ from autoslicer.core.actions import (
     SetConfig,
     WakeAt,
 )
-from autoslicer.core.attempts import asked, back, nth
 from autoslicer.core.causes import Cause
+from autoslicer.core.changes import attempts
+from autoslicer.core.changes.attempts import asked, back, nth
+from autoslicer.core.changes.faults import LAST_ATTEMPT, OVERDUE
+from autoslicer.core.changes.mending import GIVEN_UP
+from autoslicer.core.changes.observation import Observation, Timing, needs_fresh, sight
 from autoslicer.core.configs import entries_of
-from autoslicer.core.faults import LAST_ATTEMPT, OVERDUE
-from autoslicer.core.mending import GIVEN_UP
-from autoslicer.core.observation import Observation, Timing, needs_fresh, sight
-from autoslicer.core.phases import FINAL, Phase, live, phase
+from autoslicer.core.nodes import evidence
+from autoslicer.core.phases import FINAL, Phase, condition, live, phase
 from autoslicer.core.plan import Verdict
 from autoslicer.core.policy import Idle, Mode
 from autoslicer.core.progress import advance
@@ -41,7 +43,6 @@ from autoslicer.core.reasons import Reason
 from autoslicer.core.recovery import Recovery
 from autoslicer.core.rows import ChangeStatus, ReconfigurationRow
 from autoslicer.core.times import rfc3339
-from autoslicer.core.transition import condition
 from tests.build import NOON
 from tests.core.moving_world import SOURCE, TARGET, World, agent, beginning, walker
 from tests.core.stages import MIG_MANAGER, NODE, SERVES, succeeded

@@ -11,7 +11,7 @@ from autoslicer.core import configs, planner
 from autoslicer.core.demand import demand
 from autoslicer.core.plan import document, summary
 from autoslicer.core.planner import Prepared, plan, replan
-from autoslicer.core.problem import pose
+from autoslicer.core.planning.problem import pose
 from autoslicer.core.reasons import Reason
 from autoslicer.core.rows import ConfigEntry
 from solver.check import check

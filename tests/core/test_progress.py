@@ -19,13 +19,12 @@ from autoslicer.core.actions import (
     TouchPod,
     WakeAt,
 )
-from autoslicer.core.observation import Timing, needs_fresh, sight
-from autoslicer.core.phases import BEFORE_LABEL, FINAL, Phase
+from autoslicer.core.changes.observation import Timing, needs_fresh, sight
+from autoslicer.core.phases import BEFORE_LABEL, FINAL, Phase, condition
 from autoslicer.core.plan import Verdict
 from autoslicer.core.reasons import Reason
 from autoslicer.core.rows import ChangeStatus
 from autoslicer.core.times import rfc3339
-from autoslicer.core.transition import condition
 from tests.build import NOON, Builder, Layout, mignode, pod
 from tests.core.stages import (
     AFTER,

@@ -7,15 +7,15 @@ import pytest
 from autoslicer.cluster import documents
 from autoslicer.core.actions import PolicyStatus
 from autoslicer.core.cycle import Decision
-from autoslicer.core.fleet import DEFAULT_LIMITS
+from autoslicer.core.pacing.fleet import DEFAULT_LIMITS
 from autoslicer.core.reasons import Reason
 from autoslicer.core.recommendations import awaited, set_aside
 from autoslicer.core.rows import ReconfigurationRow
 from autoslicer.core.snapshot import Snapshot
 from tests.build import NOON, Builder, mig_manager, node
+from tests.core.pacing.test_gates import ended
 from tests.core.scenes import planned, snapshot
 from tests.core.test_cycle import RECOMMEND, created, decided, machine, only, told, wants
-from tests.core.test_gates import ended
 
 DAY = DEFAULT_LIMITS.recommendation_seconds
 

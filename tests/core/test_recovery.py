@@ -7,11 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from autoslicer.core import evidence, mending, names
+from autoslicer.core import names
 from autoslicer.core.actions import AddTaint, DeletePod, RemoveTaint, RestoreClients, SetConfig
-from autoslicer.core.applying import LATE_SUCCESS_SECONDS
-from autoslicer.core.attempts import back, nth
+from autoslicer.core.changes import mending
+from autoslicer.core.changes.applying import LATE_SUCCESS_SECONDS
+from autoslicer.core.changes.attempts import back, nth
 from autoslicer.core.configs import config_name, entries_of
+from autoslicer.core.nodes import evidence
 from autoslicer.core.phases import Phase
 from autoslicer.core.recovery import Recovery
 from tests.build import NOON, change, node, pod

@@ -7,7 +7,7 @@ import pytest
 from autoslicer.core import configs
 from autoslicer.core.actions import PolicyStatus
 from autoslicer.core.cycle import decide
-from autoslicer.core.fleet import FleetLimits
+from autoslicer.core.pacing.fleet import FleetLimits
 from autoslicer.core.planner import Prepared
 from autoslicer.core.rows import Condition
 from autoslicer.core.standing import governed_nodes

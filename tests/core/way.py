@@ -6,10 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
-from autoslicer.core import evidence, names
+from autoslicer.core import names
 from autoslicer.core.actions import Action, Report, SetConfig, WakeAt
-from autoslicer.core.attempts import leads_back
-from autoslicer.core.observation import Observation, Timing, sight
+from autoslicer.core.changes.attempts import leads_back
+from autoslicer.core.changes.observation import Observation, Timing, sight
+from autoslicer.core.nodes import evidence
 from autoslicer.core.phases import Phase, live, phase
 from autoslicer.core.progress import advance
 from autoslicer.core.recovery import Recovery

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from autoslicer.core import evidence, names
+from autoslicer.core import names
+from autoslicer.core.nodes import evidence
 from autoslicer.core.rows import ConfigEntry, Taint
 from autoslicer.core.times import rfc3339
 from simulations.cluster import Cluster

@@ -6,11 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from autoslicer.core import evidence
-from autoslicer.core.phases import live
+from autoslicer.core.nodes import evidence
+from autoslicer.core.phases import SUCCEEDED, condition, live
 from autoslicer.core.recovery import Recovery
 from autoslicer.core.rows import ReconfigurationRow
-from autoslicer.core.transition import SUCCEEDED, condition
 from simulations.cluster import START, Cluster
 from simulations.executor import Executor
 from simulations.mig_manager import Trap

@@ -7,9 +7,10 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autoslicer.core import configs, evidence
+from autoslicer.core import configs
 from autoslicer.core.budgets import Budget
 from autoslicer.core.causes import Cause
+from autoslicer.core.nodes import evidence
 from autoslicer.core.policy import Idle, Policy
 from simulations.cluster import Cluster
 from tests.simulations.worlds import H100, Arrival, Machine, Scene, auto, pods, rest

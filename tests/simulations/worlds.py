@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from autoslicer.core import evidence, names
+from autoslicer.core import names
 from autoslicer.core.actions import Action
+from autoslicer.core.changes.transition import tainted
 from autoslicer.core.fitting import slices
+from autoslicer.core.nodes import evidence
 from autoslicer.core.phases import live, started
 from autoslicer.core.policy import BUILT_IN, Mode, Policy
 from autoslicer.core.rows import NodeRow, PodRow
-from autoslicer.core.transition import tainted
 from simulations.cluster import START, Cluster
 from simulations.executor import Executor, undisturbed
 from simulations.world import Row

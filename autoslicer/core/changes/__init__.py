@@ -1,0 +1,1 @@
+"""The steps of one change of one node, from validation to its end or its way back."""
