@@ -200,9 +200,11 @@ class NvmlProfile:
 
 @dataclass(frozen=True, slots=True)
 class InstanceRow:
-    """A GPU instance that exists now, with the pods that hold it and the number of processes on it (-1.
+    """A GPU instance that exists now.
 
-    Unknown, which counts as in use).
+    Attributes:
+        pods: that hold it, by key.
+        processes: on it; -1 where that is unknown, which counts as in use.
     """
 
     profile: str

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 
-from autoslicer.core.phases import Phase
+from autoslicer.core.phases import FINAL, Phase
 from tests.chaos.demand import Stream
 from tests.chaos.human import Human
 from tests.chaos.invariants import Violation
@@ -16,17 +16,7 @@ from tests.chaos.journal import Journal
 from tests.chaos.moments import Trap, provoked
 from tests.chaos.scene import Scene
 
-AIMS = (
-    Phase.WAITING,
-    Phase.VALIDATED,
-    Phase.TAINTED,
-    Phase.DRAINED,
-    Phase.PUBLISHED,
-    Phase.LABELLED,
-    Phase.APPLIED,
-    Phase.VERIFIED,
-    Phase.ROLLING_BACK,
-)
+AIMS = tuple(phase for phase in Phase if phase not in FINAL)
 ANY_MOMENT = "any moment"
 RANDOM_SHARE = 0.2
 """of the kills are at any moment, up to so many seconds after the start"""

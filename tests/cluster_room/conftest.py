@@ -9,6 +9,7 @@ import pytest
 
 from autoslicer.cluster.client import Client
 from autoslicer.cluster.connection import connect
+from tests.cluster.fault_proxy import FaultProxy
 from tests.cluster.fixture import Cluster
 from tests.cluster.proxy import Proxy
 from tests.e2e.controller import NAMESPACE, install
@@ -32,5 +33,13 @@ async def client(account: Path) -> AsyncIterator[Client]:
 def proxy(running_cluster: Cluster) -> Iterator[Proxy]:
     """A proxy in front of the API server."""
     found = Proxy(running_cluster.control_plane.server)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def faults(running_cluster: Cluster) -> Iterator[FaultProxy]:
+    """A proxy that passes everything on until it is told otherwise."""
+    found = FaultProxy(running_cluster.control_plane.server, running_cluster.control_plane.pki.directory)
     yield found
     found.close()

@@ -6,7 +6,7 @@ import asyncio
 import functools
 import gc
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -25,14 +25,6 @@ from tests.controller.stage import waiting_change
 NODE = "/api/v1/nodes/plain"
 LABEL = "nvidia.com/mig.config"
 """a label that the controller's account may set"""
-
-
-@pytest.fixture
-def faults(running_cluster: Cluster) -> Iterator[FaultProxy]:
-    """A proxy that passes everything on until it is told otherwise."""
-    found = FaultProxy(running_cluster.control_plane.server, running_cluster.control_plane.pki.directory)
-    yield found
-    found.close()
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -26,13 +26,6 @@ LABEL = "nvidia.com/mig.config"
 """a label that the controller's account may set"""
 TIMINGS = LeaseTimings(6, 5, 1)
 LEASE = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/autoslicer"
-
-
-@pytest.fixture
-def faults(running_cluster: Cluster) -> Iterator[FaultProxy]:
-    found = FaultProxy(running_cluster.control_plane.server, running_cluster.control_plane.pki.directory)
-    yield found
-    found.close()
 
 
 @pytest.fixture

@@ -4,21 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from autoslicer.core.phases import Phase
+from autoslicer.core.phases import FINAL, Phase
 from tests.cluster.fixture import Cluster
 from tests.cluster.waiting import until
 from tests.e2e.controller import Controller, changes, configure, phases, policy
 
-IN_ORDER = [
-    Phase.WAITING,
-    Phase.VALIDATED,
-    Phase.TAINTED,
-    Phase.DRAINED,
-    Phase.PUBLISHED,
-    Phase.LABELLED,
-    Phase.APPLIED,
-    Phase.VERIFIED,
-]
+IN_ORDER = [phase for phase in Phase if phase not in (*FINAL, Phase.ROLLING_BACK)]
 
 
 @pytest.mark.parametrize("phase", IN_ORDER)
