@@ -227,8 +227,11 @@ class Reflector(Generic[RowT]):
             self._complain([] if problem is None else [problem])
 
     def _replace(self, rows: dict[str, RowT], unread: dict[str, tuple[str, str]], at: int) -> None:
+        # a list of an etcd that was restored knows nothing of own writes before
+        self._ahead = {
+            key: written for key, written in self._ahead.items() if at < written and at >= self._told
+        }
         self._told = self._listed = at
-        self._ahead = {key: written for key, written in self._ahead.items() if written > at}
         for key in self._ahead:
             rows.pop(key, None)
             if key in self.rows:

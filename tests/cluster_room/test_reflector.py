@@ -302,13 +302,18 @@ async def test_versions_that_went_back_are_taken_over(mignodes: Cluster, client:
     found = Seen(client)
     await found._list("start")
     lost = _create(mignodes, "lost")
-    later = {**lost, "metadata": {**lost["metadata"], "resourceVersion": str(10**9)}}
-    found._hear("ADDED", later)
+    found._hear("ADDED", _at(lost, 10**9))
+    found.observe(_at({**lost, "metadata": {"name": "written"}}, 10**9 + 1))
+    assert found.rows.keys() == {"a0", "lost", "written"}
     _delete(mignodes, "lost")
     await found._list("expired")
     assert found.drivers() == {"a0": "1"}
     found._hear("MODIFIED", _set(mignodes, "a0", "2"))
     assert found.drivers() == {"a0": "2"}
+
+
+def _at(item: Object, version: int) -> Object:
+    return {**item, "metadata": {**item["metadata"], "resourceVersion": str(version)}}
 
 
 class Refusing(Client):
