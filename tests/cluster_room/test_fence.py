@@ -124,8 +124,8 @@ async def test_the_fence_is_open_while_one_leads(cluster: Cluster, through: Clie
     fence = Fence()
     async with running(_leading(through, fence)):
         await until(lambda: fence.left > 4)
-        await asyncio.sleep(2)
-        assert fence.left > 3
+        await asyncio.sleep(3.1)
+        assert fence.left > 2, "it was not renewed"
     assert fence.closed
     assert "holderIdentity" not in cluster.api.get(LEASE)["spec"]
 
