@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from autoslicer.cluster import documents
 from autoslicer.core import configs, names, reading
+from autoslicer.core.actions import Action, RemoveTaint, Report, WakeAt
 from autoslicer.core.changes.observation import Observation, Timing
 from autoslicer.core.changes.transition import Result
 from autoslicer.core.phases import Phase, condition
@@ -199,3 +201,51 @@ def succeeded(status: ChangeStatus) -> Condition:
 def ending(status: ChangeStatus) -> tuple[str, str, str]:
     """Phase, and status and reason of Succeeded."""
     return status.phase, succeeded(status).status, succeeded(status).reason
+
+
+# what steps come to
+
+TARGET = "autoslicer-000000000000"
+LIFT = RemoveTaint(NODE, "1")
+EVERY = (Phase.WAITING, *UNLABELLED, *LABELLED, Phase.ROLLING_BACK)
+
+
+def acts(actions: tuple[Action, ...]) -> tuple[Action, ...]:
+    """The actions that change the cluster."""
+    return tuple(action for action in actions if not isinstance(action, WakeAt | Report))
+
+
+def wakes(actions: tuple[Action, ...]) -> list[float]:
+    return [action.at for action in actions if isinstance(action, WakeAt)]
+
+
+def events(actions: tuple[Action, ...]) -> list[tuple[str, str]]:
+    return [(action.type, action.reason) for action in actions if isinstance(action, Report)]
+
+
+def ready(phase: Phase) -> Stage:
+    """The phase, once everything that the next one asks for has come to pass."""
+    here = stage(phase)
+    match phase:
+        case Phase.VALIDATED:
+            return here.vary("node", taint)
+        case Phase.TAINTED:
+            return replace(here, sightings=(NOON - 1, NOON))
+        case Phase.DRAINED:
+            published = stage(Phase.PUBLISHED).objects
+            return here.put(config_map=published["config_map"], mig_manager=published["mig_manager"])
+        case Phase.PUBLISHED:
+            return here.vary("node", lambda node: labelled(node, TARGET))
+        case Phase.LABELLED:
+            return here.vary("node", lambda node: resumed(node, *AFTER))
+        case Phase.APPLIED:
+            return here.vary("node", lambda node: resumed(node, *AFTER))
+        case Phase.VERIFIED:
+            return here.put(a=waiting_pod("team/a").on(NODE))
+        case _:
+            return here
+
+
+def carried(here: Stage, status: ChangeStatus) -> Stage:
+    """The stage with the status written."""
+    return here.vary("change", lambda change: change.set("status", documents.change_status(status)))
