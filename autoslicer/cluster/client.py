@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
@@ -19,9 +20,11 @@ TIMEOUT_SECONDS = 30.0
 INACTIVE_SECONDS = 70.0
 """a watch that is silent for so long is dead: bookmarks come every minute"""
 
+_FAREWELL_SECONDS = 0.25
+"""aiohttp's own advice for the end of connections under TLS"""
+
 Counter = Callable[[str, str], None]
 """told the verb and the HTTP status (or "error") of every request"""
-
 
 LONGEST_RETRY_AFTER = 60.0
 """seconds; a server that asks for more is asked again all the same"""
@@ -145,6 +148,8 @@ class Client:
     async def close(self) -> None:
         """Close the connections."""
         await self.api.close()
+        # one that a cancelled request had says farewell in TLS, which would outlive the event loop
+        await asyncio.sleep(_FAREWELL_SECONDS)
 
     async def _request(
         self,
