@@ -34,6 +34,8 @@ SWING_SECONDS = 2.0
 CREATORS = 8
 DEMANDS = ({"1g.10gb": 1}, {"3g.40gb": 1})
 """what the second namespace wants in turn, two pods of it"""
+WHOLE_NODES = ({"3g.40gb": 4}, {"2g.20gb": 6}, {"1g.20gb": 8}, {"1g.10gb": 14})
+"""what the third namespace wants in turn, one pod after the other: each is a node cut anew"""
 SCHEDULER_PATIENCE = 1800.0
 PATIENCE = 300.0
 """seconds in which the third namespace's pods must be served"""
@@ -94,30 +96,25 @@ def storm(cluster: Cluster, controller: Controller, *, pods: int, seconds: float
         figures.tried_seconds = time.monotonic() - began
         figures.memory.append(_memory(controller))
         began = time.monotonic()
-        asked: dict[str, float] = {}
-        for quarter in range(4):
-            before = _cycles(controller)
-            if quarter < 3:
-                asked[cluster.pod(f"now-{quarter}", {"2g.20gb": 1}, namespace="team")] = time.monotonic()
-            time.sleep(seconds / 4)
-            count, spent, busy = (now - then for now, then in zip(_cycles(controller), before, strict=True))
-            each = 1000 / max(1.0, count)
-            figures.cycles.append((round(count), spent * each, busy * each))
-            figures.memory.append(_memory(controller))
-        figures.seconds = time.monotonic() - began
-        until(lambda: all(cluster.node_of(key) for key in asked), PATIENCE, cluster.describe)
-        figures.waits = [seen.bound_at(key) - created for key, created in asked.items()]
+        with _asking(cluster, figures.waits):
+            for _ in range(4):
+                before = _cycles(controller)
+                time.sleep(seconds / 4)
+                count, spent, busy = (now - was for now, was in zip(_cycles(controller), before, strict=True))
+                each = 1000 / max(1.0, count)
+                figures.cycles.append((round(count), spent * each, busy * each))
+                figures.memory.append(_memory(controller))
+            figures.seconds = time.monotonic() - began
     _judge(figures, seen)
     return figures
 
 
 class Seen:
-    """Every change that there was, also those that were cleared away, and when pods were bound."""
+    """Every change that there was, also those that were cleared away."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._stop = threading.Event()
-        self._bound: dict[str, float] = {}
         self.changes: dict[str, Object] = {}
 
     @contextmanager
@@ -131,17 +128,10 @@ class Seen:
             self._stop.set()
             thread.join()
 
-    def bound_at(self, key: str) -> float:
-        """When a pod of the third namespace was seen bound, by the monotonic clock."""
-        return self._bound.get(key, time.monotonic())
-
     def _run(self) -> None:
         while not self._stop.wait(0.25):
             for change in changes(self._cluster):
                 self.changes[change["metadata"]["name"]] = change
-            for pod in self._cluster.pods("team"):
-                if pod["spec"].get("nodeName"):
-                    self._bound.setdefault(f"team/{pod['metadata']['name']}", time.monotonic())
 
 
 def table(figures: Figures) -> str:
@@ -241,6 +231,30 @@ def _swinging(cluster: Cluster) -> Iterator[None]:
             before = [cluster.pod(f"turn-{turn}-{n}", wanted, namespace="swing") for n in range(2)]
 
     thread = threading.Thread(target=swing, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+@contextmanager
+def _asking(cluster: Cluster, waits: list[float]) -> Iterator[None]:
+    """The third namespace wants a whole node's slices, lets them go once it has them, and wants others."""
+    stop = threading.Event()
+
+    def ask() -> None:
+        for turn, wanted in enumerate(itertools.cycle(WHOLE_NODES)):
+            began, key = time.monotonic(), cluster.pod(f"now-{turn}", wanted, namespace="team")
+            while not cluster.node_of(key) and time.monotonic() < began + PATIENCE:
+                time.sleep(0.2)
+            waits.append(time.monotonic() - began)
+            cluster.delete_pod(key)
+            if stop.is_set():
+                return
+
+    thread = threading.Thread(target=ask, daemon=True)
     thread.start()
     try:
         yield
