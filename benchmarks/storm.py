@@ -7,10 +7,11 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from autoslicer.core.times import seconds as at
@@ -86,7 +87,7 @@ def storm(cluster: Cluster, controller: Controller, *, pods: int, seconds: float
         _namespace(cluster, namespace)
     controller.start()
     figures, seen = Figures(pods), Seen(cluster)
-    with seen.watching(), _swinging(cluster):
+    with _beside(seen.watch), _beside(partial(_swing, cluster)):
         began = time.monotonic()
         _flood(cluster, pods)
         figures.created_per_second = pods / (time.monotonic() - began)
@@ -96,7 +97,7 @@ def storm(cluster: Cluster, controller: Controller, *, pods: int, seconds: float
         figures.tried_seconds = time.monotonic() - began
         figures.memory.append(_memory(controller))
         began = time.monotonic()
-        with _asking(cluster, figures.waits):
+        with _beside(partial(_ask, cluster, figures.waits)):
             for _ in range(4):
                 before = _cycles(controller)
                 time.sleep(seconds / 4)
@@ -114,22 +115,11 @@ class Seen:
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self._stop = threading.Event()
         self.changes: dict[str, Object] = {}
 
-    @contextmanager
-    def watching(self) -> Iterator[None]:
+    def watch(self, stop: threading.Event) -> None:
         """Look a few times a second."""
-        thread = threading.Thread(target=self._run, daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            self._stop.set()
-            thread.join()
-
-    def _run(self) -> None:
-        while not self._stop.wait(0.25):
+        while not stop.wait(0.25):
             for change in changes(self._cluster):
                 self.changes[change["metadata"]["name"]] = change
 
@@ -215,52 +205,41 @@ def _flood(cluster: Cluster, pods: int) -> None:
 
 
 @contextmanager
-def _swinging(cluster: Cluster) -> Iterator[None]:
+def _beside(work: Callable[[threading.Event], None]) -> Iterator[None]:
+    """Let it work meanwhile, until the event asks it to end; what it fails with is raised at the end."""
+    stop = threading.Event()
+    with ThreadPoolExecutor(1) as thread:
+        working = thread.submit(work, stop)
+        try:
+            yield
+        finally:
+            stop.set()
+        working.result()
+
+
+def _swing(cluster: Cluster, stop: threading.Event) -> None:
     """The second namespace wants one thing, and two seconds later another instead."""
-    stop = threading.Event()
-
-    def swing() -> None:
-        before: list[str] = []
-        for turn in itertools.count():
-            if stop.wait(SWING_SECONDS):
-                return
-            for key in before:
-                name = key.partition("/")[2]
-                cluster.api.delete(f"/api/v1/namespaces/swing/pods/{name}", now=True)
-            wanted = DEMANDS[turn % len(DEMANDS)]
-            before = [cluster.pod(f"turn-{turn}-{n}", wanted, namespace="swing") for n in range(2)]
-
-    thread = threading.Thread(target=swing, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
+    before: list[str] = []
+    for turn in itertools.count():
+        if stop.wait(SWING_SECONDS):
+            return
+        for key in before:
+            name = key.partition("/")[2]
+            cluster.api.delete(f"/api/v1/namespaces/swing/pods/{name}", now=True)
+        wanted = DEMANDS[turn % len(DEMANDS)]
+        before = [cluster.pod(f"turn-{turn}-{n}", wanted, namespace="swing") for n in range(2)]
 
 
-@contextmanager
-def _asking(cluster: Cluster, waits: list[float]) -> Iterator[None]:
+def _ask(cluster: Cluster, waits: list[float], stop: threading.Event) -> None:
     """The third namespace wants a whole node's slices, lets them go once it has them, and wants others."""
-    stop = threading.Event()
-
-    def ask() -> None:
-        for turn, wanted in enumerate(itertools.cycle(WHOLE_NODES)):
-            began, key = time.monotonic(), cluster.pod(f"now-{turn}", wanted, namespace="team")
-            while not cluster.node_of(key) and time.monotonic() < began + PATIENCE:
-                time.sleep(0.2)
-            waits.append(time.monotonic() - began)
-            cluster.delete_pod(key)
-            if stop.is_set():
-                return
-
-    thread = threading.Thread(target=ask, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
+    for turn, wanted in enumerate(itertools.cycle(WHOLE_NODES)):
+        began, key = time.monotonic(), cluster.pod(f"now-{turn}", wanted, namespace="team")
+        while not cluster.node_of(key) and time.monotonic() < began + PATIENCE:
+            time.sleep(0.2)
+        waits.append(time.monotonic() - began)
+        cluster.delete_pod(key)
+        if stop.is_set():
+            return
 
 
 def _memory(controller: Controller) -> float:
