@@ -217,11 +217,12 @@ class Cluster(Pods):
         self.api.delete(f"/api/v1/namespaces/{operator.NAMESPACE}/configmaps/{OURS}")
         pods = f"/api/v1/namespaces/{operator.NAMESPACE}/pods"
         until(lambda: not self.api.list(pods), 30, lambda: f"the operator's pods stay: {self.describe()}")
-        assert not self.played.errors, self.played.errors[0]
         self.fresh_namespace()
         if self._outages != self.control_plane.outages:
             self._outages = self.control_plane.outages
             self._wait_for_followers()
+        errors, self.played.errors = self.played.errors, []
+        assert not errors, errors[0]
 
     def _wait_for_followers(self) -> None:
         """Wait until scheduler and controllers watch again.

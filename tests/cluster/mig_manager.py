@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from pathlib import Path
 
@@ -35,7 +36,10 @@ def dbus(directory: Path) -> Process:
 
 
 class MigManager:
-    """mig-manager as a process; it runs while its pod does."""
+    """mig-manager as a process; it runs while its pod does.
+
+    One thread plays its pod, another may crash it or take its machine away meanwhile.
+    """
 
     def __init__(self, node: str, gpus: Gpus, directory: Path, root: Path, kubeconfig: Path) -> None:
         self._node, self._directory, self._root, self._kubeconfig = node, directory, root, kubeconfig
@@ -46,6 +50,8 @@ class MigManager:
         self._process: Process | None = None
         self._not_before = 0.0
         self._said = 0
+        self._lock = threading.Lock()
+        self._gone = False
 
     @property
     def log(self) -> Path:
@@ -55,32 +61,47 @@ class MigManager:
     def start(self, pod: Object, config: Path) -> None:
         """Make sure that it runs for this pod, with this config file; one that ended is started again."""
         uid = pod["metadata"]["uid"]
-        if self._pod != uid:
-            self.stop()
-            self._pod, self._process = uid, self._made(config)
-        if self._process is not None and not self._process.alive and time.monotonic() >= self._not_before:
-            self._not_before = time.monotonic() + RESTART_SECONDS
-            self._said = self.log.stat().st_size if self.log.exists() else 0
-            self._process.start()
+        with self._lock:
+            if self._gone:
+                return
+            if self._process is None or self._pod != uid:
+                self._kill()
+                self._pod, self._process = uid, self._made(config)
+            if not self._process.alive and time.monotonic() >= self._not_before:
+                self._not_before = time.monotonic() + RESTART_SECONDS
+                self._said = self.log.stat().st_size if self.log.exists() else 0
+                self._process.start()
 
     def rests(self, pod: Object) -> bool:
         """It runs for this pod, has dealt with the label that it found there, and waits for another."""
-        if self._pod != pod["metadata"]["uid"] or self._process is None or not self._process.alive:
-            return False
-        said = self.log.read_bytes()[self._said :]
+        with self._lock:
+            if self._pod != pod["metadata"]["uid"] or self._process is None or not self._process.alive:
+                return False
+            said = self.log.read_bytes()[self._said :]
         # it says that it waits before it looks at the label for the first time
         return said.rfind(b"Waiting for change") > said.find(b"Updating to MIG config") >= 0
 
     def stop(self) -> None:
         """Kill it, where it runs."""
-        if self._process is not None:
-            self._process.kill()
-        self._process, self._pod, self._not_before = None, "", 0.0
+        with self._lock:
+            self._kill()
+
+    def remove(self) -> None:
+        """Kill it for good: its machine is gone, and whoever still plays its pod starts it no more."""
+        with self._lock:
+            self._gone = True
+            self._kill()
 
     def crash(self) -> None:
         """Kill the process, as if it had died by itself: its pod stays, and it is started again."""
+        with self._lock:
+            if self._process is not None:
+                self._process.kill()
+
+    def _kill(self) -> None:
         if self._process is not None:
             self._process.kill()
+        self._process, self._pod, self._not_before = None, "", 0.0
 
     def _made(self, config: Path) -> Process:
         command: list[str | Path] = [

@@ -96,7 +96,7 @@ class Played:
         """Take the machine away."""
         node = self.nodes.pop(name, None)
         if node is not None:
-            node.mig_manager.stop()
+            node.mig_manager.remove()
 
     def stop(self) -> None:
         """End the thread and every mig-manager."""

@@ -123,3 +123,11 @@ def test_watching_for_something_fails_as_soon_as_it_ends(cluster: Cluster) -> No
     with pytest.raises(AssertionError, match="directory"):
         cluster.watch_for(lambda: next(seen), 60)
     assert time.monotonic() - began < 10
+
+
+def test_an_error_of_a_played_part_fails_one_test(cluster: Cluster) -> None:
+    """What broke in the thread that plays the nodes fails the test that it is found after, and no later one."""
+    cluster.played.errors.append("Traceback: the kubelet broke")
+    with pytest.raises(AssertionError, match="the kubelet broke"):
+        cluster.reset()
+    cluster.reset()

@@ -28,8 +28,9 @@ def sleeper(directory: Path, *words: object) -> Process:
         "sleeper", ["bash", "-c", "sleep 600; true", *map(str, words)], directory / "sleeper.log"
     )
     process.start()
-    # while a program is loaded it has no command line
-    until(lambda: b"sleep" in Path(f"/proc/{process.pid}/cmdline").read_bytes(), 5, process.tail, every=0.01)
+    # it begins as setpriv, with the same words, and while another program is loaded it has no command line
+    command = Path(f"/proc/{process.pid}/cmdline")
+    until(lambda: command.read_bytes().startswith(b"bash\0"), 5, process.tail, every=0.01)
     return process
 
 

@@ -119,6 +119,22 @@ def test_another_name_for_the_same_layout(cluster: Cluster, gpu: str) -> None:
     assert cluster.nvml_log(gpu) == []
 
 
+def test_a_machine_that_is_gone_runs_no_mig_manager(cluster: Cluster, gpu: str) -> None:
+    """Whoever still plays the pod of a machine that was taken away starts nothing; while it is there, he does."""
+    manager = cluster.played.nodes[gpu].mig_manager
+    pod: dict[str, object] = {"metadata": {"uid": "another"}}
+    file = next(cluster.played.directory.glob(f"{gpu}/*/config.yaml"))
+    started = manager.log.stat().st_size
+    cluster.played.knobs.mig_manager = False
+    manager.start(pod, file)
+    until(lambda: manager.log.stat().st_size > started, 20, cluster.describe)
+    manager.remove()
+    started = manager.log.stat().st_size
+    manager.start(pod, file)
+    time.sleep(1)
+    assert manager.log.stat().st_size == started
+
+
 def test_a_name_that_the_file_lacks(cluster: Cluster, gpu: str) -> None:
     """A name that is in the ConfigMap but not in the pod's file yet fails; after a touch another works."""
     switch(cluster)
