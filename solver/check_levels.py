@@ -81,7 +81,8 @@ def _spare(problem: Problem, solution: Solution) -> int:
     tenants = {tenant.name: tenant.slices for tenant in problem.tenants}
     for gone in solution.evictions:
         taken[gone.to].update(dict(tenants[gone.pod]))
-    return sum(_spare_of(node, layouts[node.name], taken[node.name]) for node in problem.nodes)
+    changed = (node for node in problem.nodes if node.name in layouts)
+    return sum(_spare_of(node, layouts[node.name], taken[node.name]) for node in changed)
 
 
 def _spare_of(node: Node, layouts: dict[int, Counts], taken: Counter[str]) -> int:

@@ -65,7 +65,7 @@ def _idle(gpu: Gpu) -> Counts:
 
 
 def planned_nodes(problem: Problem, solution: Solution) -> Iterator[Planned]:
-    """Every node; the names in the solution must be known to be those of the problem."""
+    """Each node with which something is done; the names must be known to be those of the problem."""
     pods = {pod.name: pod for pod in problem.pods}
     changes: dict[str, dict[int, Counts]] = defaultdict(dict)
     placed: dict[str, dict[str, tuple[Pod, By]]] = defaultdict(dict)
@@ -84,7 +84,10 @@ def planned_nodes(problem: Problem, solution: Solution) -> Iterator[Planned]:
         who = tenants[gone.pod]
         evicted[gone.node].append(who)
         placed[gone.to][who.name] = Pod(who.name, who.priority, who.slices, who.resources, who.nodes), gone.by
+    concerned = changes.keys() | placed.keys() | evicted.keys()
     for node in problem.nodes:
+        if node.name not in concerned:
+            continue
         here = placed[node.name]
         moved = frozenset(here.keys() & tenants.keys())
         yield Planned(node, changes[node.name], here, moved, tuple(evicted[node.name]))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from solver.instance import Instance, Site
 from solver.problem import Counts
-from solver.solution import By, Change, Eviction, Reserve, Served
+from solver.solution import By, Change, Eviction, Reserve, Served, Solution
 
 Slices = Counter[str]
 
@@ -27,6 +27,25 @@ class Draft:
     pods: dict[int, dict[int, int]] = field(default_factory=dict)
     layouts: dict[int, dict[int, tuple[Counts, ...]]] = field(default_factory=dict)
     kept: dict[int, dict[int, int]] = field(default_factory=dict)
+
+
+def of_solution(instance: Instance, solution: Solution) -> Draft:
+    """What of a solution that evicts nobody belongs to the instance: the pods served, and the changes."""
+    waiting = [(q, g) for q, g in enumerate(instance.classes) if g.headroom is None and g.tenant is None]
+    classes = {pod: q for q, group in waiting for pod in group.pods}
+    sites = {site.node.name: s for s, site in enumerate(instance.sites)}
+    pods: dict[int, Counter[int]] = defaultdict(Counter)
+    layouts: dict[int, dict[int, list[Counts]]] = defaultdict(lambda: defaultdict(list))
+    for row in solution.served:
+        if row.pod in classes and row.node in sites:
+            pods[sites[row.node]][classes[row.pod]] += 1
+    for change in solution.changes:
+        s = sites.get(change.node, -1)
+        for c, gpu in enumerate(instance.sites[s].gpus if s >= 0 else ()):
+            if change.gpu in gpu.indexes and not gpu.tenants:
+                layouts[s][c].append(change.layout)
+    planned = {s: {c: tuple(sorted(new)) for c, new in sorted(of.items())} for s, of in layouts.items()}
+    return prune(instance, Draft({s: dict(sorted(here.items())) for s, here in pods.items()}, planned))
 
 
 def asked(instance: Instance, pods: Mapping[int, int]) -> Slices:

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from typing import Any
 
@@ -116,6 +116,27 @@ def models() -> tuple[Geometry, ...]:
     return tuple(sorted((namings[0] for namings, _ in _table()), key=lambda geometry: geometry.model))
 
 
+@cache
+def profile_names() -> frozenset[str]:
+    """Every name that a profile of any known model has, under whichever driver.
+
+    >>> {"1g.5gb", "1g.24gb+me", "7g.189gb"} <= profile_names()
+    True
+    """
+    return frozenset().union(*(geometry.names for namings, _ in _table() for geometry in namings))
+
+
+@cache
+def products() -> tuple[str, ...]:
+    """The `nvidia.com/gpu.product` labels of all known models, sorted.
+
+    >>> products()[0]
+    'NVIDIA-A100-80GB-PCIe'
+    """
+    return tuple(sorted(label for _, record in _table() for label in record["product_labels"]))
+
+
+@lru_cache(maxsize=1024)
 def by_product(label: str, seen: frozenset[str] = frozenset()) -> Geometry | None:
     """The geometry behind a `nvidia.com/gpu.product` label; None for what the table does not know.
 

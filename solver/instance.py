@@ -106,6 +106,8 @@ class Instance:
 def aggregate(problem: Problem) -> Instance:
     """The instance of a problem, without pods that no node could ever take and nodes that can take none."""
     groups = [*_groups(problem), *_phantoms(problem), *_replacements(problem)]
+    if not groups:
+        return Instance(problem.goals, (), ())
     asked = frozenset(name for group, _ in groups for name, _ in group.slices)
     most = {node.name: _most_slices(node, asked) for node in problem.nodes}
     left = {node.name: _most_resources(node, problem.tenants) for node in problem.nodes}

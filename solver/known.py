@@ -124,6 +124,8 @@ def occupied(
 def _occupied(
     node: Node, pods: Mapping[str, Pod], there: Mapping[str, By], changes: tuple[Change, ...]
 ) -> Occupied:
+    if not there and not changes:
+        return Occupied(node, there, changes, dict(node.free), dict(node.resources), most_slices(node))
     free, resources = Counter(dict(node.free)), Counter(dict(node.resources))
     for name in there:
         free.subtract(dict(pods[name].slices))

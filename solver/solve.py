@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from solver import greedy
-from solver.draft import Draft, changes, evictions, reserved, served
+from solver.draft import Draft, changes, evictions, of_solution, reserved, served
 from solver.instance import Instance, aggregate, split, undisturbed
 from solver.merit import Bounds, certain, merit
 from solver.problem import Problem
@@ -29,7 +29,7 @@ class _Answer:
     failed: bool = False
 
 
-def solve(problem: Problem, *, effort: int = DEFAULT_EFFORT) -> Solution:
+def solve(problem: Problem, *, effort: int = DEFAULT_EFFORT, start: Solution | None = None) -> Solution:
     """The best plan found; always legal, and the same for the same problem and effort on any machine.
 
     Where the search fails, for whatever reason, the simple plan is the answer and its status says so.
@@ -37,13 +37,16 @@ def solve(problem: Problem, *, effort: int = DEFAULT_EFFORT) -> Solution:
     Args:
         problem: what is asked.
         effort: how much work the search may do, in units of about a second of a slow core; at least 1.
+        start: a legal solution that evicts nobody, of which only the pods served and the changes are read; no
+            answer is worse.
     """
     parts = split(aggregate(problem))
     answers = []
     saved, size = 0.0, sum(_size(part) for part in parts)
     for part in parts:
         share = saved + effort * _size(part) / size
-        answer, spent = _answer(part, share, effort / 8)
+        first = None if start is None else of_solution(part, start)
+        answer, spent = _answer(part, share, effort / 8, first)
         answers.append(answer)
         saved = max(0.0, share - spent)
     return _solution(problem, answers)
@@ -73,7 +76,7 @@ def _size(part: Instance) -> int:
     return sum(len(site.fits) for site in part.sites)
 
 
-def _answer(part: Instance, effort: float, exact: float) -> tuple[_Answer, float]:
+def _answer(part: Instance, effort: float, exact: float, start: Draft | None = None) -> tuple[_Answer, float]:
     """The plan for one part, and the effort that it took.
 
     Where it must be searched for, relaxations come first in all but the smallest parts: they are quick, and
@@ -84,9 +87,12 @@ def _answer(part: Instance, effort: float, exact: float) -> tuple[_Answer, float
         part: what is asked.
         effort: for all of it.
         exact: of that, the most for the exact model, which proves what it can prove soon or not at all.
+        start: a legal plan that evicts nobody, if one is known.
     """
     size, calm = _columns(part), undisturbed(part)
     plan = greedy.draft(calm) if size <= SIMPLE else greedy.free(calm)
+    if start is not None:
+        plan = max(plan, start, key=lambda draft: merit(calm, draft).score)
     if _all_free(calm, plan):
         return _Answer(part, plan, Bounds(merit(part, plan).served, 0, 0, 0)), 0.0
     bounds, spent = certain(part), 0.0

@@ -14,10 +14,13 @@ from hypothesis import strategies as st
 import solver
 from solver.check import check
 from solver.check_levels import values as levels_of
+from solver.draft import of_solution
 from solver.geometry import by_product
+from solver.instance import aggregate, split
+from solver.merit import merit
 from solver.problem import Gpu, Headroom, Node, Pod, Problem, Rank, Tenant, counts
 from solver.solution import By, Change, Eviction, Level, Reserve, Status
-from solver.solve import solve
+from solver.solve import fallback, solve
 from tests.solver.racks import rack
 from tests.solver.tiny import cluster, problem
 
@@ -74,6 +77,33 @@ def test_the_story_of_the_demo():
     assert check(asked, solution) == []
     assert solution.status is Status.OPTIMAL
     assert values(solution)[:4] == [12, 0, 2, 3]
+
+
+@QUIET
+@given(CLUSTERS)
+def test_a_search_goes_on_from_a_known_plan(drawn):
+    """No answer is worse than the solution it starts from, though nothing else could be searched."""
+    asked = problem(*drawn)
+    calm = replace(asked, tenants=(), headroom=(), nodes=tuple(_without_tenants(n) for n in asked.nodes))
+    known, simple = solve(calm), fallback(calm)
+    for start in (known, simple):
+        again = solve(calm, start=start)
+        assert check(calm, again) == []
+        assert score(again) == score(known) >= score(start)
+    parts = split(aggregate(calm))
+    merits = [merit(part, of_solution(part, known)) for part in parts]
+    assert [sum(m.served[r] for m in merits) for r in range(len(calm.ranks))] == values(known)[:-4]
+    assert [sum(m.nodes for m in merits), sum(m.gpus for m in merits)] == values(known)[-3:-1]
+
+
+def score(solution):
+    """Greater is better, level by level."""
+    costs = {"evictions", "nodesChanged", "gpusChanged"}
+    return [-level.value if level.name in costs else level.value for level in solution.levels]
+
+
+def _without_tenants(node):
+    return replace(node, gpus=tuple(replace(gpu, tenants=frozenset(), idle=()) for gpu in node.gpus))
 
 
 def test_a_rack_is_solved_to_the_proven_optimum():
@@ -137,9 +167,12 @@ def test_ortools_is_imported_only_for_a_search(free, loaded):
     """What free slices serve entirely is answered without loading ortools; what needs a search loads it."""
     script = f"""
 import sys
+from solver.draft import of_solution
 from solver.geometry import by_product
+from solver.instance import aggregate, split
+from solver.merit import merit
 from solver.problem import Gpu, Node, Pod, Problem
-from solver.solve import solve
+from solver.solve import fallback, solve
 gpu = Gpu(0, by_product("NVIDIA-H100-80GB-HBM3"), (("7g.80gb", 1),), True)
 free = {free!r}
 node = Node("n", (gpu,) if "7g.80gb" in free else (), tuple(free.items()), ())
@@ -361,7 +394,7 @@ def test_the_hash_seed_does_not_matter():
     """Two processes with different hash seeds give the same solutions, byte for byte."""
     script = """
 import random
-from solver.solve import solve
+from solver.solve import fallback, solve
 from tests.solver.racks import rack
 from tests.solver.tiny import cluster, problem
 for seed in range(25):
