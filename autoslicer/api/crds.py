@@ -82,6 +82,7 @@ RESOURCES = (
             Column("To", ".spec.to"),
             Column("Policy", ".spec.policy"),
             Column("Approved", ".spec.approved", "boolean"),
+            Column("Reserve", ".spec.reserve", "boolean", always=False),
             Column("Reason", '.status.conditions[?(@.type=="Succeeded")].reason', always=False),
             AGE,
         ),

@@ -186,6 +186,24 @@ class Budget(Model):
     )
 
 
+class Reserve(Model):
+    """Nodes that are kept for pods which starve, because others always take the slices that get free."""
+
+    after_seconds: Seconds = Field(
+        0,
+        description="How long after its creation a waiting pod starves, so that a node may be reserved for "
+        "it; 0 for never.",
+    )
+    timeout_seconds: Deadline = Field(
+        1200,
+        description="How long the pods on the GPUs that the starved ones need may take to end. No other pod "
+        "comes to the node meanwhile; after that the node is given back as it was.",
+    )
+    nodes: Annotated[int, Field(ge=1, le=1000)] = Field(
+        1, description="How many of the policy's nodes may be reserved at once."
+    )
+
+
 class Disruption(Model):
     """How much may be disturbed, and for what gain."""
 
@@ -206,6 +224,10 @@ class Disruption(Model):
         "image) must be Done before others of that kind start.",
     )
     cooldown_seconds: Seconds = Field(600, description="How long a node rests after a change that is Done.")
+    reserve: Reserve = Field(
+        Reserve(),
+        description="Whether nodes in use are kept for pods that starve until their GPUs are idle.",
+    )
     min_benefit: Annotated[int, Field(ge=1, le=1000)] = Field(
         1, description="How many pods a change of a node must serve at least."
     )

@@ -144,6 +144,11 @@ class ReconfigurationSpec(Model):
         description="The pods that must leave the node for it, as namespace/name.",
         json_schema_extra=immutable("evicts"),
     )
+    reserve: bool = Field(
+        False,
+        description="Whether the node is kept for the pods in serves until those on its GPUs have ended.",
+        json_schema_extra=immutable("reserve"),
+    )
     recovery: Recovery = Field(
         description="The policy's recovery when planned; the policy may be gone by the time it is needed.",
         json_schema_extra=immutable("recovery"),

@@ -37,6 +37,7 @@ def change(row: ReconfigurationRow, owner: str) -> Document:
             "gpus": [_gpu(gpu) for gpu in row.gpus],
             "serves": list(row.serves),
             "evicts": list(row.evicts),
+            "reserve": row.reserve,
             "recovery": _recovery(row.recovery),
             "approved": row.approved,
             "cause": row.cause,

@@ -31,7 +31,9 @@ def stray_taints(snapshot: Snapshot, now: float) -> Iterator[AddTaint | RemoveTa
     While mig-manager is at work on the node they stay, for pods would lose what they are bound to: at most
     for as long as its policy gives a run, which is written into the taint.
     """
-    for name, node in sorted(snapshot.nodes.items()):
+    marked = [row for row in snapshot.nodes.values() if row.taints or names.MARKS in row.annotations]
+    for node in sorted(marked, key=lambda row: row.name):
+        name = node.name
         change, ours = fitting.live_change(snapshot, name), marks.ours(node)
         under_way = change is not None and started(change)
         orphan = ours is not None and not under_way
@@ -49,7 +51,8 @@ def stray_taints(snapshot: Snapshot, now: float) -> Iterator[AddTaint | RemoveTa
 
 def held(snapshot: Snapshot) -> Iterator[float]:
     """Until when taints are kept for which there is no change any more (seconds)."""
-    return (until for node in snapshot.nodes.values() if (until := _held(node)) is not None)
+    tainted_nodes = (node for node in snapshot.nodes.values() if node.taints)
+    return (until for node in tainted_nodes if (until := _held(node)) is not None)
 
 
 def _held(node: NodeRow) -> float | None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from autoslicer.core import clearing, draining, idle, names, planner, recommendations, repairs
+from autoslicer.core import clearing, draining, idle, names, planner, recommendations, repairs, reserving
 from autoslicer.core.actions import Action, CreateChange, Report
 from autoslicer.core.changes import validation
 from autoslicer.core.eligibility import UNREACHABLE
+from autoslicer.core.governed import governed_nodes
 from autoslicer.core.nodes import kinds, quarantine, resting
 from autoslicer.core.pacing import fairness
 from autoslicer.core.pacing.fleet import DEFAULT_LIMITS, FleetLimits
@@ -20,7 +21,8 @@ from autoslicer.core.reasons import Reason
 from autoslicer.core.recommendations import Judged
 from autoslicer.core.rows import ReconfigurationRow
 from autoslicer.core.snapshot import Snapshot
-from autoslicer.core.standing import Stops, governed_nodes, standings
+from autoslicer.core.standing import Stops, standings
+from solver.solve import solve
 
 HOLDS = frozenset({Reason.Cooldown, Reason.Reversal, *UNREACHABLE})
 """why a node that could serve a pod is not planned for now: it is nothing about the pod"""
@@ -56,6 +58,7 @@ def decide(
     prepared: planner.Prepared,
     *,
     effort: int = planner.EFFORT,
+    search: planner.Search = solve,
     limits: FleetLimits = DEFAULT_LIMITS,
 ) -> tuple[Decision, planner.Prepared]:
     """The decision for this moment; equal inputs give equal outputs.
@@ -67,19 +70,25 @@ def decide(
         prepared: what the last call returned, or `planner.Prepared()`; it saves work and never changes the
             result.
         effort: counted work that the search may spend.
+        search: how plans are found; the simulator compares others.
         limits: of the whole fleet.
     """
     # 1. what would be best
     settled = recommendations.set_aside(snapshot)
-    governed = governed_nodes(snapshot, policies)
+    reign = governed_nodes(snapshot.nodes, policies, prepared.governed)
+    governed = reign.by_policy
     gates = Gates(snapshot, policies, {name: len(nodes) for name, nodes in governed.items()}, now, limits)
-    outcome, prepared = _planned(settled, policies, now, prepared, effort, gates)
+    outcome, prepared = _planned(settled, policies, now, prepared, effort, search, gates)
     plan = outcome.plan
     # 2. what of it may start now: changes that wait already come first, then new ones in the plan's order
     mended = repairs.repairs(settled, outcome.sites, now, paused=bool(limits.paused))
     returned = idle.give_back(settled, outcome.sites, _needed(outcome), now)
+    recommended = {change.node for change in recommendations.awaited(snapshot) if change.reserve}
+    kept = reserving.reserve(
+        settled, plan, outcome.sites, policies, now, recommended=recommended, effort=effort, search=search
+    )
     planned = fairness.ordered(snapshot, policies, plan.reshapes, now)
-    reshapes = (*mended.reshapes_beside(plan), *planned, *returned.reshapes)
+    reshapes = (*mended.reshapes_beside(plan), *planned, *returned.reshapes, *kept.reshapes)
     judged = recommendations.judge(snapshot, reshapes, now, limits)
     holds = {**judged.verdicts, **dict(_holds(snapshot, gates))}
     created, blocked = _create(snapshot, policies, reshapes, plan.digest, gates, judged, now)
@@ -94,13 +103,20 @@ def decide(
         *_told(snapshot, plan, withheld),
         *mended.actions,
         *returned.actions,
-        *standings(settled, policies, outcome, drifted, now, stops),
+        *standings(settled, policies, governed, outcome, drifted, now, stops),
     )
-    waits = (*gates.wakes, *mended.wakes, *returned.wakes, *_rests(snapshot, governed, policies, now))
+    waits = (
+        *gates.wakes,
+        *mended.wakes,
+        *returned.wakes,
+        *kept.wakes,
+        *_rests(snapshot, governed, policies, now),
+    )
     ahead = (outcome.wake, judged.wake, *waits, *clearing.held(snapshot))
     wakes = [at for at in ahead if at is not None and at > now]
     wake = min(wakes, default=None)
-    return Decision(plan, actions, holds, withheld, outcome.demand, drifted, wake), prepared
+    decision = Decision(plan, actions, holds, withheld, outcome.demand, drifted, wake)
+    return decision, replace(prepared, governed=reign)
 
 
 def _planned(
@@ -109,6 +125,7 @@ def _planned(
     now: float,
     prepared: planner.Prepared,
     effort: int,
+    search: planner.Search,
     gates: Gates,
 ) -> tuple[planner.Outcome, planner.Prepared]:
     """The plan; where it would take back what was done just now, the best that leaves those nodes alone."""
@@ -116,7 +133,9 @@ def _planned(
     def best(
         known: planner.Prepared, avoid: Mapping[str, Verdict]
     ) -> tuple[planner.Outcome, planner.Prepared]:
-        return planner.replan(snapshot, policies, now, known, effort=effort, waiting=True, avoid=avoid)
+        return planner.replan(
+            snapshot, policies, now, known, effort=effort, waiting=True, avoid=avoid, search=search
+        )
 
     found, known = best(prepared, {})
     if not (avoid := gates.taken_back(found.plan.reshapes)):
@@ -215,6 +234,7 @@ def _change(
         gpus=reshape.gpus,
         serves=reshape.serves,
         evicts=reshape.evictions,
+        reserve=reshape.reserve,
         recovery=policy.recovery,
         approved=approved,
         approved_by=names.BY_POLICY if approved else "",
@@ -249,6 +269,7 @@ def _rests(
 ) -> Iterator[float | None]:
     """When the nodes that rest may change again."""
     for policy, nodes in governed.items():
-        for node in nodes:
+        # one that was never changed has nothing to rest from
+        for node in filter(snapshot.history.__contains__, nodes):
             yield resting.rest(snapshot, node, policies[policy].cooldown_seconds)
             yield quarantine.quarantined_until(snapshot, node, now)

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 
-from autoslicer.core import evictable, fitting
+from autoslicer.core import evictable, fitting, leaving
 from autoslicer.core.actions import Evict, Leaver
 from autoslicer.core.nodes import evidence
 from autoslicer.core.plan import Reshape, Verdict
 from autoslicer.core.policy import Eviction
 from autoslicer.core.reasons import Reason
 from autoslicer.core.recommendations import set_aside
-from autoslicer.core.rows import MigGpuRow, MigNodeRow, PodRow, ReconfigurationRow
+from autoslicer.core.rows import PodRow, ReconfigurationRow
 from autoslicer.core.snapshot import Snapshot
 from solver.problem import MOST_EVICTED, MOST_OF_NAMESPACE, namespace
 
 RETRY_SECONDS = 5.0
-"""between two looks at pods that a disruption budget keeps"""
+"""between two looks at pods that a disruption budget keeps, or that are to end by themselves"""
 
 
 def held(reshape: Reshape, changing: Collection[str]) -> Verdict | None:
@@ -55,8 +54,11 @@ def crowded(change: ReconfigurationRow, leaving: Collection[str]) -> Verdict | N
 
 
 def allowance(change: ReconfigurationRow, snapshot: Snapshot, idle: float) -> float:
-    """How many seconds the node may take to be idle: `idle` where nobody is evicted, else the policy's."""
-    return snapshot.policies[change.policy].drain_timeout_seconds if change.evicts else idle
+    """How many seconds the node may take to be idle: `idle` where nobody has to leave, else the policy's."""
+    policy = snapshot.policies[change.policy]
+    if change.reserve:
+        return policy.reserve.timeout_seconds
+    return policy.drain_timeout_seconds if change.evicts else idle
 
 
 def emptied(change: ReconfigurationRow, snapshot: Snapshot) -> Snapshot:
@@ -64,11 +66,7 @@ def emptied(change: ReconfigurationRow, snapshot: Snapshot) -> Snapshot:
     if not change.evicts:
         return snapshot
     gone = {pod.key for pod in _leavers(change, snapshot)}
-    mignodes = dict(snapshot.mignodes)
-    if (agent := mignodes.get(change.node)) is not None:
-        mignodes[change.node] = _left(agent, change)
-    pods = {key: pod for key, pod in snapshot.pods.items() if key not in gone}
-    return replace(snapshot, pods=pods, mignodes=mignodes)
+    return leaving.without(snapshot, [change.node], gone, frozenset(change.evicts))
 
 
 def verdict(change: ReconfigurationRow, snapshot: Snapshot) -> Verdict | None:
@@ -155,16 +153,3 @@ def _as_changed(change: ReconfigurationRow, after: Snapshot) -> Counter[str]:
 def _has(rest: Mapping[str, int], slices: Mapping[str, int]) -> bool:
     have = fitting.slices({resource: amount for resource, amount in rest.items() if amount > 0})
     return all(have.get(profile, 0) >= count for profile, count in slices.items())
-
-
-def _left(agent: MigNodeRow, change: ReconfigurationRow) -> MigNodeRow:
-    """What the agent will see then: instances that only these pods hold are idle."""
-    return replace(agent, gpus=tuple(_without(gpu, frozenset(change.evicts)) for gpu in agent.gpus))
-
-
-def _without(gpu: MigGpuRow, pods: frozenset[str]) -> MigGpuRow:
-    instances = tuple(
-        replace(found, pods=(), processes=0) if found.pods and pods.issuperset(found.pods) else found
-        for found in gpu.instances
-    )
-    return replace(gpu, instances=instances)

@@ -155,13 +155,16 @@ def untolerated(pod: PodRow, node: NodeRow, *, own_taint: bool = False) -> Taint
     """The first taint that keeps the pod off the node."""
     for taint in node.taints:
         passes = taint.effect not in _REPELLING_EFFECTS or (own_taint and taint.key == names.TAINT)
-        if not passes and not any(_tolerates(toleration, taint) for toleration in pod.tolerations):
+        if not passes and not any(tolerates(toleration, taint) for toleration in pod.tolerations):
             return taint
     return None
 
 
-def _tolerates(toleration: Toleration, taint: Taint) -> bool:
-    """An operator that is not known (numeric ones are alpha) tolerates nothing."""
+def tolerates(toleration: Toleration, taint: Taint) -> bool:
+    """Whether a toleration puts up with a taint.
+
+    An operator that is not known (numeric ones are alpha) tolerates nothing.
+    """
     if toleration.effect not in ("", taint.effect):
         return False
     if toleration.operator == "Exists":

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import unicodedata
+INSTEAD = "\N{REPLACEMENT CHARACTER}"
 
 
 def plain(text: str) -> str:
-    """The text with a replacement character for each control, format or separator character.
+    """The text with a replacement character for each control, format or separator character but the blank.
 
-    Escape sequences, line breaks, marks that reverse the direction of what follows, and halves of surrogate
-    pairs are such; letters of every script and ordinary blanks are not.
+    Escape sequences, line breaks, marks that reverse the direction of what follows, halves of surrogate pairs
+    and blanks that do not break a line are such; letters of every script are not.
 
     >>> plain("gpu-07"), plain("a" + chr(27) + "[2Jb")
     ('gpu-07', 'a\N{REPLACEMENT CHARACTER}[2Jb')
     """
-    if text.isprintable():
-        return text
-    return "".join(
-        "\N{REPLACEMENT CHARACTER}" if unicodedata.category(c)[0] == "C" or c in "\u2028\u2029" else c
-        for c in text
-    )
+    return text if text.isprintable() else "".join(c if c.isprintable() else INSTEAD for c in text)

@@ -31,6 +31,7 @@ class Reshape:
 
     One that serves none has another cause than Demand. The replacements of the pods that it evicts go to the
     nodes in `replacements`, but for those that stay; some are served by the changes of the nodes in `after`.
+    With `reserve` the node is kept for the pods it serves until those on its GPUs have ended.
     """
 
     node: str
@@ -43,6 +44,7 @@ class Reshape:
     cause: Cause = Cause.DEMAND
     after: tuple[str, ...] = ()
     replacements: tuple[str, ...] = ()
+    reserve: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from autoslicer.core.demand import Demand, demand
+from autoslicer.core.governed import Governed
 from autoslicer.core.plan import Plan, Verdict
 from autoslicer.core.planning.digest import Digests, digested
 from autoslicer.core.planning.problem import Posed, pose
@@ -26,6 +28,14 @@ EFFORT = DEFAULT_EFFORT
 """counted work of the search, see `solver.solve`"""
 
 
+class Search(Protocol):
+    """How a plan is found; `check` looks at whatever it answers."""
+
+    def __call__(self, problem: Problem, *, effort: int) -> Solution:
+        """A solution, from so much counted work."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """What the last call worked out; what has not changed since is not worked out again.
@@ -41,6 +51,7 @@ class Prepared:
         unserved: the pods that it does not serve.
         digests: of the snapshot and of its rows.
         otherwise: the same of the plan that was made instead, because nodes were to be avoided.
+        governed: the nodes of each policy.
     """
 
     snapshot: Snapshot | None = None
@@ -53,6 +64,7 @@ class Prepared:
     unserved: Unserved = field(default_factory=Unserved)
     digests: Digests = field(default_factory=Digests)
     otherwise: Prepared | None = None
+    governed: Governed = field(default_factory=Governed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +122,15 @@ def replan(
     effort: int = EFFORT,
     waiting: bool = False,
     avoid: Mapping[str, Verdict] | None = None,
+    search: Search = solve,
     reached: Callable[[str], None] = lambda stage: None,
 ) -> tuple[Outcome, Prepared]:
     """As `plan`, from what the last call prepared, which saves work.
 
     The plan is the same but for one case: where pods came to a large problem and nothing else has changed,
     the known plan is extended, see `solver.extend`. Where there is word of the nodes to `avoid`, no node is
-    changed on which no change could start now, see `sites.sites`.
+    changed on which no change could start now, see `sites.sites`. What was prepared must come from calls with
+    the same `search`.
     """
     last = prepared if (prepared.waiting, prepared.effort) == (waiting, effort) else Prepared()
     snapshot = set_aside(snapshot)
@@ -126,7 +140,7 @@ def replan(
     posed = pose(snapshot, policies, wanted, now, waiting=waiting, before=last.posed, avoid=avoid)
     reached("prepared")
     # 2. the best way, unless it is known already
-    solved = _known(posed, last.known) or known(posed.problem, _checked(posed.problem, effort))
+    solved = _known(posed, last.known) or known(posed.problem, _checked(posed.problem, effort, search))
     solution = solved.solution
     reached("solved")
     # 3. in the words of the cluster
@@ -164,9 +178,9 @@ def _known(posed: Posed, last: Known | None) -> Known | None:
     return None if posed.fresh is None else extend(last, posed.problem, posed.fresh)
 
 
-def _checked(problem: Problem, effort: int) -> Solution:
-    """The solver's answer where the independent check passes it, else the greedy one, else nothing."""
-    solution = solve(problem, effort=effort)
+def _checked(problem: Problem, effort: int, search: Search) -> Solution:
+    """The search's answer where the independent check passes it, else the greedy one, else nothing."""
+    solution = search(problem, effort=effort)
     if not check(problem, solution):
         return solution
     solution = fallback(problem)

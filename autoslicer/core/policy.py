@@ -70,6 +70,21 @@ class Idle:
 
 
 @dataclass(frozen=True, slots=True)
+class Reserve:
+    """When a node is kept for pods that starve until its GPUs are idle, see `reserving`.
+
+    Attributes:
+        after_seconds: how long after its creation a pod starves; 0 for never.
+        timeout_seconds: how long the pods on the node's GPUs may take to end.
+        nodes: how many of the policy's nodes are reserved at once.
+    """
+
+    after_seconds: float = 0
+    timeout_seconds: float = 1200
+    nodes: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """A policy with its defaults filled in.
 
@@ -95,6 +110,7 @@ class Policy:
         eviction: WhenServed: pods of lower priority may be evicted where the same plan serves their
             replacements.
         drain_timeout_seconds: pods that are evicted may take so long to leave.
+        reserve: nodes that are kept for pods which starve.
         min_benefit: pods served per reshaped node, at least.
         recovery: what may be done for a change that does not come to its end by itself.
         repair_drift: a layout that is not as its label asks may be made anew, and stale pods be restarted.
@@ -123,6 +139,7 @@ class Policy:
     cooldown_seconds: float = 600
     eviction: Eviction = Eviction.NEVER
     drain_timeout_seconds: float = 600
+    reserve: Reserve = Reserve()
     min_benefit: int = 1
     recovery: Recovery = field(default_factory=Recovery)
     repair_drift: bool = True
@@ -160,14 +177,14 @@ def governing(policies: Mapping[str, Policy], node: NodeRow) -> Policy | Verdict
     Returns:
         The policy, a verdict where several are equally specific, or None where none matches.
     """
-    found = [policy for policy in policies.values() if matches(policy.selector, node.labels)]
-    most = max((len(policy.selector) for policy in found), default=0)
-    first = sorted(
-        (policy for policy in found if len(policy.selector) == most), key=lambda policy: policy.name
-    )
+    first: list[Policy] = []
+    for policy in policies.values():
+        most = len(first[0].selector) if first else 0
+        if len(policy.selector) >= most and matches(policy.selector, node.labels):
+            first = [*first, policy] if len(policy.selector) == most else [policy]
     if len(first) < 2:
         return first[0] if first else None
-    claims = " and ".join(policy.name for policy in first)
+    claims = " and ".join(sorted(policy.name for policy in first))
     return Verdict(
         node.name, Reason.PolicyConflict, f"policies {claims} claim the node with equally specific selectors"
     )

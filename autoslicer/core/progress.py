@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from autoslicer.core import draining, names
+from autoslicer.core import draining, names, reserved
 from autoslicer.core.actions import Action, AddTaint, SetConfig, WakeAt
 from autoslicer.core.changes import finishing, marks, publishing, setting_back, trying_again, validation
 from autoslicer.core.changes.attempts import asked
@@ -125,7 +125,8 @@ def _validated(
         return undone
     if tainted(node, change):
         allowed = draining.allowance(change, seen.snapshot, DRAIN_SECONDS) + timing.idle_confirm
-        return enter(change, Phase.TAINTED, now, allowed, f"{names.TAINT} keeps pods away"), ()
+        waits = " until those on the GPUs have ended" if reserved.waits(change) else ""
+        return enter(change, Phase.TAINTED, now, allowed, f"{names.TAINT} keeps pods away{waits}"), ()
     taint = AddTaint(node.name, node.resource_version, taint_value(change), marks.to_set(node))
     ahead = publishing.outstanding(change, asked(change), seen.snapshot, now, touchable=seen.touchable)
     return change.status, (taint, *ahead, WakeAt(deadline(change)))
@@ -140,6 +141,8 @@ def _tainted_step(
         return change.status, (*awaited, WakeAt(deadline(change)))
     if evictions := draining.evictions(change, seen.snapshot):
         return change.status, (*evictions, WakeAt(now + draining.RETRY_SECONDS), WakeAt(deadline(change)))
+    if reserved.waits(change) and not seen.sightings:
+        return change.status, (WakeAt(now + draining.RETRY_SECONDS), WakeAt(deadline(change)))
     if not seen.confirmed(timing):
         again = min((*seen.sightings, now)) + timing.idle_confirm
         return change.status, (WakeAt(again), WakeAt(deadline(change)))
@@ -209,7 +212,7 @@ def _undone(
     Before the first label, lifting the taint undoes everything.
     """
     here = phase(change)
-    late = Verdict(node.name, *_LATE[here]) if now >= deadline(change) else None
+    late = _late(change, node, seen.snapshot, now) if now >= deadline(change) else None
     if change.status.attempt > 1:
         return trying_again.broken_off(change, node, seen, now, timing, late)
     refusal = _obsolete(change, seen.snapshot, now) or validation.apply_path(change, seen.snapshot)
@@ -217,6 +220,18 @@ def _undone(
         refusal = Verdict(node.name, Reason.DrainBlocked, f"somebody took {names.TAINT} from the node")
     refusal = refusal or late
     return None if refusal is None else end(change, node, now, Phase.CANCELLED, refusal)
+
+
+def _late(change: ReconfigurationRow, node: NodeRow, snapshot: Snapshot, now: float) -> Verdict:
+    """What did not come to pass in time; of a node that is reserved, whose end."""
+    reason, message = _LATE[phase(change)]
+    gpus = frozenset(gpu.index for gpu in change.gpus if gpu.changed)
+    waiting = phase(change) is Phase.TAINTED and reserved.waits(change)
+    still = sorted(reserved.awaited(snapshot, node.name, gpus, now)) if waiting else []
+    if still:
+        more = f" and {len(still) - 3} more" if len(still) > 3 else ""
+        message = f"{', '.join(still[:3])}{more} did not end in time"
+    return Verdict(node.name, reason, message)
 
 
 def _obsolete(change: ReconfigurationRow, snapshot: Snapshot, now: float) -> Verdict | None:

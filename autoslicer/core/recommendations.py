@@ -113,4 +113,4 @@ def _matched(waiting: list[ReconfigurationRow], reshapes: Iterable[Reshape]) -> 
 def _content(change: ReconfigurationRow | Reshape) -> tuple[object, ...]:
     """What is done, whichever node it is done to."""
     evicted = change.evictions if isinstance(change, Reshape) else change.evicts
-    return change.policy, change.cause, change.gpus, frozenset(evicted)
+    return change.policy, change.cause, change.gpus, frozenset(evicted), change.reserve

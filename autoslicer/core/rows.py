@@ -111,6 +111,7 @@ class PodRow:
         daemon: a DaemonSet controls it.
         controller: the kind of the object that controls it, or empty.
         undisturbed: it is marked not to be evicted for the sake of the cluster.
+        ends: it comes to an end by itself, for its containers are not restarted for ever (restartPolicy).
         repels: the required anti-affinity that it holds against other pods.
         key: `namespace/name`.
     """
@@ -144,6 +145,7 @@ class PodRow:
     daemon: bool = False
     controller: str = ""
     undisturbed: bool = False
+    ends: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
     repels: tuple[Repulsion, ...] = ()
     key: str = field(init=False, compare=False, repr=False)
@@ -303,7 +305,10 @@ class ChangeStatus:
 
 @dataclass(frozen=True, slots=True)
 class ReconfigurationRow:
-    """A MigReconfiguration: one durable change of one node."""
+    """A MigReconfiguration: one durable change of one node.
+
+    With `reserve` the node is kept for `serves` until the pods on its GPUs have ended, see `reserved`.
+    """
 
     name: str
     uid: str
@@ -324,3 +329,4 @@ class ReconfigurationRow:
     cause: Cause = Cause.DEMAND
     kind: str = ""
     approved_by: str = ""
+    reserve: bool = False

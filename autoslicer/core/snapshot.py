@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import InitVar, dataclass, field
 from typing import TypeVar
 
 from autoslicer.core.fields import Fields, kind_of
 from autoslicer.core.newest import newest
 from autoslicer.core.phases import ended_at, live, number
+from autoslicer.core.planning.differences import differing
 from autoslicer.core.policy import Policy
 from autoslicer.core.reading import READERS, Row
 from autoslicer.core.rows import (
@@ -61,9 +62,11 @@ class Snapshot:
             there is none.
         hinted: (node, pod) where a nomination may be ours: a change that has not ended, or did so lately,
             promises the pod that node; derived from the rest.
-        tenants: by node, the pods that hold something there: bound and not ended, or nominated to it by
-            somebody else; derived from the rest.
+        tenants: by node, the pods that hold something there, by key: bound and not ended, or nominated to it
+            by somebody else; derived from the rest.
         history: by node, its changes, oldest first; derived from the rest.
+        near: another moment, from which is taken what has not changed since; it saves work and changes
+            nothing.
     """
 
     nodes: Mapping[str, NodeRow] = field(default_factory=dict)
@@ -77,29 +80,68 @@ class Snapshot:
     skipped: tuple[str, ...] = ()
     obscured: Mapping[str, str] = field(default_factory=dict)
     newest: float = 0.0
+    near: InitVar[Snapshot | None] = None
     hinted: frozenset[tuple[str, str]] = field(init=False, repr=False, compare=False)
     tenants: Mapping[str, tuple[PodRow, ...]] = field(init=False, repr=False, compare=False)
     history: Mapping[str, tuple[ReconfigurationRow, ...]] = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, near: Snapshot | None) -> None:
         ours = frozenset(
             (change.node, key)
             for change in self.changes.values()
             if live(change) or ended_at(change) > self.newest - TAKE_BACK_SECONDS
             for key in change.serves
         )
-        found: dict[str, list[PodRow]] = {}
-        for key, pod in self.pods.items():
-            node = pod.node or pod.nominated
-            if node and not pod.finished and (pod.node or (node, key) not in ours):
-                found.setdefault(node, []).append(pod)
-        history: dict[str, list[ReconfigurationRow]] = {}
-        for change in self.changes.values():
-            history.setdefault(change.node, []).append(change)
-        by_number = {node: sorted(changes, key=_age) for node, changes in history.items()}
         object.__setattr__(self, "hinted", ours)
-        object.__setattr__(self, "tenants", {node: tuple(pods) for node, pods in found.items()})
-        object.__setattr__(self, "history", {node: tuple(changes) for node, changes in by_number.items()})
+        object.__setattr__(self, "tenants", _tenants(self.pods, ours, near))
+        if near is not None and not differing(near.changes, self.changes):
+            object.__setattr__(self, "history", near.history)
+        else:
+            object.__setattr__(self, "history", _history(self.changes.values()))
+
+
+_Hinted = frozenset[tuple[str, str]]
+
+
+def _tenants(
+    pods: Mapping[str, PodRow], ours: _Hinted, near: Snapshot | None
+) -> dict[str, tuple[PodRow, ...]]:
+    """The pods that hold something on each node; `ours` are nominations that may be ours."""
+    again: Collection[str] = pods.keys()
+    kept: dict[str, tuple[PodRow, ...]] = {}
+    if near is not None:
+        again = differing(near.pods, pods).union(key for _, key in near.hinted ^ ours)
+        kept = dict(near.tenants)
+    found: dict[str, list[PodRow]] = {}
+    for key in sorted(again):
+        if near is not None and (node := _place(near.pods.get(key), near.hinted)):
+            found.setdefault(node, [])
+        if node := _place(pods.get(key), ours):
+            found.setdefault(node, []).append(pods[key])
+    for node, held in found.items():
+        held += (pod for pod in kept.pop(node, ()) if pod.key not in again)
+        if held:
+            kept[node] = tuple(sorted(held, key=_key))
+    return kept
+
+
+def _place(pod: PodRow | None, ours: _Hinted) -> str:
+    """The node on which the pod holds something; empty for none."""
+    if pod is None or pod.finished:
+        return ""
+    return pod.node or ("" if (pod.nominated, pod.key) in ours else pod.nominated)
+
+
+def _key(pod: PodRow) -> str:
+    return pod.key
+
+
+def _history(changes: Iterable[ReconfigurationRow]) -> dict[str, tuple[ReconfigurationRow, ...]]:
+    """The changes of each node, oldest first."""
+    found: dict[str, list[ReconfigurationRow]] = {}
+    for change in changes:
+        found.setdefault(change.node, []).append(change)
+    return {node: tuple(sorted(changes, key=_age)) for node, changes in found.items()}
 
 
 def _age(change: ReconfigurationRow) -> tuple[int, float, str]:

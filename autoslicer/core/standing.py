@@ -11,7 +11,7 @@ from autoslicer.core.nodes import quarantine
 from autoslicer.core.phases import live, started
 from autoslicer.core.plan import Verdict
 from autoslicer.core.planner import Outcome
-from autoslicer.core.policy import Policy, governing
+from autoslicer.core.policy import Policy
 from autoslicer.core.reasons import Reason
 from autoslicer.core.rows import Condition
 from autoslicer.core.selectors import matches
@@ -33,19 +33,10 @@ class Stops:
 NOTHING_STOPPED = Stops()
 
 
-def governed_nodes(snapshot: Snapshot, policies: Mapping[str, Policy]) -> dict[str, tuple[str, ...]]:
-    """The names of each policy's nodes, sorted; a node that two policies claim equally belongs to none."""
-    nodes: dict[str, list[str]] = {name: [] for name in sorted(policies)}
-    for name, node in sorted(snapshot.nodes.items()):
-        policy = governing(policies, node)
-        if isinstance(policy, Policy):
-            nodes[policy.name].append(name)
-    return {name: tuple(found) for name, found in nodes.items()}
-
-
 def standings(
     snapshot: Snapshot,
     policies: Mapping[str, Policy],
+    nodes: Mapping[str, tuple[str, ...]],
     outcome: Outcome,
     drifted: Collection[str],
     now: float,
@@ -56,12 +47,13 @@ def standings(
     Args:
         snapshot: the cluster.
         policies: by name.
+        nodes: of each policy, see `governed`.
         outcome: of this cycle's plan.
         drifted: the nodes of whose layout different stories are told.
         now: seconds since the epoch; it becomes the transition time of a condition that changes.
         stops: what keeps every change from starting.
     """
-    nodes, plan, demand = governed_nodes(snapshot, policies), outcome.plan, outcome.demand
+    plan, demand = outcome.plan, outcome.demand
     by_reshape = {served.pod: served.node for served in plan.served if served.by is By.RESHAPE}
     promised = [
         change.policy
@@ -114,7 +106,7 @@ def _ready(
     order = list(Reason)
     out = [found for node in nodes if (found := outcome.sites[node].unreachable) is not None]
     out.sort(key=lambda verdict: (order.index(verdict.reason), verdict.name))
-    problem = _problem(snapshot, policy, nodes, outcome.conflicts)
+    problem = _problem(snapshot.policies.values(), policy, nodes, outcome)
     if out and len(out) == len(nodes):
         problem = problem or out[0]
     elif out:
@@ -141,16 +133,15 @@ def _condition(policy: Policy, kind: str, true: bool, reason: str, message: str,
 
 
 def _problem(
-    snapshot: Snapshot, policy: Policy, nodes: tuple[str, ...], conflicts: Mapping[str, str]
+    policies: Collection[Policy], policy: Policy, nodes: tuple[str, ...], outcome: Outcome
 ) -> Verdict | None:
     """The first thing that keeps the policy from acting on any of its nodes."""
     if policy.suspend:
         return Verdict(policy.name, Reason.Suspended, "spec.suspend is true: plans go on, no change starts")
-    rivals = _rivals(snapshot, policy)
-    if rivals:
-        return Verdict(policy.name, Reason.PolicyConflict, rivals[0].message)
-    if policy.name in conflicts:
-        return Verdict(policy.name, Reason.ObjectiveConflict, conflicts[policy.name])
+    if (rival := _rival(policies, policy, outcome)) is not None:
+        return Verdict(policy.name, Reason.PolicyConflict, rival)
+    if policy.name in outcome.conflicts:
+        return Verdict(policy.name, Reason.ObjectiveConflict, outcome.conflicts[policy.name])
     if not nodes:
         return Verdict(
             policy.name,
@@ -160,13 +151,12 @@ def _problem(
     return None
 
 
-def _rivals(snapshot: Snapshot, policy: Policy) -> list[Verdict]:
-    """The nodes that this policy and another claim equally, by name; they belong to neither."""
-    found: list[Verdict] = []
-    for _, node in sorted(snapshot.nodes.items()):
-        verdict = governing(snapshot.policies, node)
-        if isinstance(verdict, Verdict) and matches(policy.selector, node.labels):
-            claims = [len(p.selector) for p in snapshot.policies.values() if matches(p.selector, node.labels)]
+def _rival(policies: Collection[Policy], policy: Policy, outcome: Outcome) -> str | None:
+    """The first node by name that this policy and another claim equally: it belongs to neither."""
+    for name, site in outcome.sites.items():
+        labels = site.row.labels
+        if isinstance(site.policy, Verdict) and matches(policy.selector, labels):
+            claims = (len(other.selector) for other in policies if matches(other.selector, labels))
             if len(policy.selector) == max(claims):
-                found.append(Verdict(node.name, verdict.reason, f"node {node.name}: {verdict.message}"))
-    return found
+                return f"node {name}: {site.policy.message}"
+    return None

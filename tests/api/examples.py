@@ -241,6 +241,7 @@ TRANSITIONS: dict[str, Any] = {
     "spec.gpus": [{**_SPEC["gpus"][0], "to": None}, _SPEC["gpus"][1]],
     "spec.serves": _SPEC["serves"][:1],
     "spec.evicts": [],
+    "spec.reserve": False,
     "spec.recovery": {},
     "spec.approved": False,
 }

@@ -46,6 +46,7 @@ POLICY: dict[str, Any] = {
             "eviction": "WhenServed",
             "drainTimeoutSeconds": 60,
             "cooldownSeconds": 0,
+            "reserve": {"afterSeconds": 3600, "timeoutSeconds": 900, "nodes": 2},
             "minBenefit": 2,
         },
         "headroom": [{"profile": "1g.10gb", "free": 4}, {"profile": "3g.40gb", "free": 1}],
@@ -85,6 +86,7 @@ RECONFIGURATION: dict[str, Any] = {
         ],
         "serves": ["team-a/infer-3", "team-a/infer-4"],
         "evicts": ["team-b/train-9", "team-b/train-10"],
+        "reserve": True,
         "recovery": {
             "pendingDeadlineSeconds": 60,
             "maxAttempts": 3,

@@ -38,6 +38,7 @@ DEFAULTS = {
         "budgets": [{"nodes": "10%"}],
         "canary": True,
         "cooldownSeconds": 600,
+        "reserve": {"afterSeconds": 0, "timeoutSeconds": 1200, "nodes": 1},
         "minBenefit": 1,
     },
     "headroom": [],
@@ -175,7 +176,7 @@ def test_a_sentence_names_the_object_and_the_field(constraint: Constraint) -> No
             ("disruption", "podLimit"),
             3,
             "disruption.podLimit is no field; the fields here are eviction, drainTimeoutSeconds, budgets, "
-            "canary, cooldownSeconds, minBenefit",
+            "canary, cooldownSeconds, reserve, minBenefit",
         ),
         (
             ("trigger", "pending_seconds"),

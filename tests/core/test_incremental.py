@@ -9,14 +9,15 @@ from dataclasses import replace
 
 import pytest
 
+from autoslicer.core import configs
 from autoslicer.core.plan import Verdict
 from autoslicer.core.planner import Prepared, replan
 from autoslicer.core.policy import BUILT_IN, Mode, Objective, Weight
 from autoslicer.core.reasons import Reason
-from autoslicer.core.rows import MigNodeRow, Requirement, Taint
+from autoslicer.core.rows import Condition, MigNodeRow, Requirement, Taint
 from autoslicer.core.snapshot import Snapshot
 from autoslicer.core.times import rfc3339
-from tests.build import NOON, change, mignode, pod
+from tests.build import NOON, change, config_map, mig_manager, mignode, node, pod
 from tests.core.scenes import snapshot
 from tests.core.test_planner import random_scene
 
@@ -74,6 +75,14 @@ def an_agent_looks(rng: random.Random, now: Snapshot) -> Snapshot:
     return replace(now, mignodes={**now.mignodes, row.name: seen})
 
 
+def a_config_is_written(rng: random.Random, now: Snapshot) -> Snapshot:
+    name = rng.choice(["all-7g.80gb", "all-1g.10gb", "autoslicer-00000000000f", configs.ALL_DISABLED])
+    held = {**configs.DEFAULTS, name: configs.DEFAULTS[rng.choice(["all-7g.80gb", "all-3g.40gb"])]}
+    if rng.random() < 0.2:
+        del held[name]
+    return replace(now, config_maps=snapshot(config_map(held)).config_maps)
+
+
 def a_change_begins(rng: random.Random, now: Snapshot) -> Snapshot:
     waiting = [key for key, row in now.pods.items() if not row.node]
     seven, small = [{"7g.80gb": 1}], [{"1g.10gb": 7}]
@@ -107,7 +116,7 @@ def nothing_happens(rng: random.Random, now: Snapshot) -> Snapshot:
 
 STEPS: list[Step] = [
     *[a_pod_comes] * 6,
-    *[a_pod_goes, a_pod_is_bound, a_node_changes, an_agent_looks] * 2,
+    *[a_pod_goes, a_pod_is_bound, a_node_changes, an_agent_looks, a_config_is_written] * 2,
     a_change_begins,
     a_change_ends,
     *[a_hint_is_given, time_passes] * 2,
@@ -138,6 +147,8 @@ def test_a_life_of_small_steps(seed: int, waiting: bool, holding: bool) -> None:
     for _ in range(25):
         now = rng.choice(STEPS)(rng, now)
         at += rng.choice([0.0, 0.0, 6.0, 30.0])
+        said = rng.choice([(), (Condition("Ready", "True", "Ready", f"at {at}"),)])
+        policies = {name: replace(policy, conditions=said) for name, policy in policies.items()}
         if holding:
             avoid = dict.fromkeys(rng.choice([[], [], [min(now.nodes)], [*now.nodes]]), HELD)
         outcome, prepared = replan(now, policies, at, prepared, waiting=waiting, avoid=avoid)
@@ -146,6 +157,24 @@ def test_a_life_of_small_steps(seed: int, waiting: bool, holding: bool) -> None:
         assert not {reshape.node for reshape in fresh.plan.reshapes} & (avoid or {}).keys()
         told[bool(fresh.plan.served)] += 1
     assert told[True] or told[False] == 25
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_snapshot_made_near_another(seed: int) -> None:
+    """After each of many steps it holds what it would hold without the one that it was made near.
+
+    The pods of most nodes are the very objects that they were.
+    """
+    rng = random.Random(seed)
+    now = kept = snapshot(*random_scene(rng))
+    same: Counter[bool] = Counter()
+    for _ in range(60):
+        now, before = rng.choice(STEPS)(rng, now), kept.tenants
+        kept = replace(now, near=kept)
+        assert (kept.tenants, kept.hinted, kept.history) == (now.tenants, now.hinted, now.history)
+        assert list(kept.history) == list(now.history)
+        same.update(pods is before.get(name) for name, pods in kept.tenants.items())
+    assert same[True] > same[False] > 0
 
 
 def test_what_has_not_changed_is_not_made_anew() -> None:
@@ -161,3 +190,34 @@ def test_what_has_not_changed_is_not_made_anew() -> None:
     old = {id(one) for one in first.posed.problem.pods}
     assert len(second.posed.problem.pods) == len(old) + 1
     assert len(old - {id(one) for one in second.posed.problem.pods}) == 0
+
+
+def test_what_says_nothing_new_costs_no_work() -> None:
+    """An agent that looks again, a policy's status, a config that no node has: every node stays as it was.
+
+    The same config with another content is news to the nodes that have it, and to no other.
+    """
+    held = {**configs.DEFAULTS, "autoslicer-00000000000f": configs.DEFAULTS["all-7g.80gb"]}
+    machines = [
+        node(name).gpus(1).config(config) for name, config in (("a", "all-7g.80gb"), ("b", "all-1g.10gb"))
+    ]
+    agent = mignode("a").gpu({"7g.80gb": 1})
+    world = (*machines, mig_manager("a"), mig_manager("b"), agent, config_map(configs.DEFAULTS))
+    now, policies = snapshot(*world), {PATIENT.name: PATIENT}
+    _, known = replan(now, policies, NOON, Prepared())
+    (look,) = now.mignodes.values()
+    told = replace(PATIENT, conditions=(Condition("Ready", "True", "Ready", "governs 2 nodes"),))
+    more = replace(
+        now,
+        mignodes={"a": replace(look, observed=NOON + 60)},
+        config_maps=snapshot(config_map(held)).config_maps,
+    )
+    _, again = replan(more, {PATIENT.name: told}, NOON + 60, known)
+    assert known.posed is not None
+    assert again.posed is not None
+    assert again.posed.sites is known.posed.sites
+    other = {**configs.DEFAULTS, "all-1g.10gb": configs.DEFAULTS["all-7g.80gb"]}
+    _, news = replan(replace(now, config_maps=snapshot(config_map(other)).config_maps), policies, NOON, known)
+    assert news.posed is not None
+    old, new = known.posed.sites.by_name, news.posed.sites.by_name
+    assert (new["a"] is old["a"], new["b"] is old["b"]) == (True, False)

@@ -37,12 +37,12 @@ from autoslicer.core.configs import entries_of
 from autoslicer.core.nodes import evidence
 from autoslicer.core.phases import FINAL, Phase, condition, live, phase
 from autoslicer.core.plan import Verdict
-from autoslicer.core.policy import Idle, Mode
+from autoslicer.core.policy import Idle, Mode, Reserve
 from autoslicer.core.progress import advance
 from autoslicer.core.reasons import Reason
 from autoslicer.core.recovery import Recovery
 from autoslicer.core.rows import ChangeStatus, ReconfigurationRow
-from autoslicer.core.times import rfc3339
+from autoslicer.core.times import rfc3339, seconds
 from tests.build import NOON
 from tests.core.moving_world import SOURCE, TARGET, World, agent, beginning, walker
 from tests.core.stages import MIG_MANAGER, NODE, SERVES, succeeded
@@ -55,7 +55,7 @@ HOLDS = (Reason.BudgetExhausted, Reason.Suspended, Reason.Superseded, Reason.Exp
 """why the cycle keeps a change from starting, or ends one that nobody has approved"""
 MOST_ATTEMPTS = 3
 LONGEST = (
-    60.0  # Tainted
+    600.0  # Tainted, where the node is reserved
     + MOST_ATTEMPTS * (121 + 125 + 65 + 1800 + 20)  # Drained, Published, Labelled, Applied
     + 30 * 2.0 ** (MOST_ATTEMPTS - 1)  # between the attempts
     + 1800  # Verified
@@ -98,6 +98,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     world: World
     cause: Cause
+    reserve: bool
     change: ReconfigurationRow
     now: float
     hold: Verdict | None
@@ -110,10 +111,11 @@ class AnyOrder(RuleBasedStateMachine):
         attempts=st.integers(1, MOST_ATTEMPTS),
         renew=st.booleans(),
         cause=st.sampled_from(list(Cause)),
+        reserve=st.booleans(),
     )
-    def begin(self, here: Phase, attempts: int, renew: bool, cause: Cause) -> None:
+    def begin(self, here: Phase, attempts: int, renew: bool, cause: Cause, reserve: bool) -> None:
         """Some phase was just entered, for some cause and under some policy."""
-        self.cause = cause
+        self.cause, self.reserve = cause, reserve and cause is Cause.DEMAND
         self.world, change = self.scene(here)
         recovery = Recovery(max_attempts=attempts, delete_operator_pods=renew)
         self.change = replace(change, recovery=recovery)
@@ -121,7 +123,13 @@ class AnyOrder(RuleBasedStateMachine):
 
     def scene(self, here: Phase) -> tuple[World, ReconfigurationRow]:
         """Where all is as it ought to be in that phase."""
-        return beginning(here, self.cause)
+        world, change = beginning(here, self.cause)
+        if not self.reserve:
+            return world, change
+        rules = {
+            name: replace(plain, reserve=Reserve(3600.0, 600.0)) for name, plain in world.policies.items()
+        }
+        return replace(world, policies=rules), replace(change, reserve=True)
 
     # the world
 
@@ -167,10 +175,10 @@ class AnyOrder(RuleBasedStateMachine):
         made = replace(beginning(Phase.WAITING)[0].pods[key], node=place, terminating=where == "going")
         self.world = self.world.with_pod(key, None if where == "gone" else made)
 
-    @rule(there=st.booleans())
-    def walk_in(self, there: bool) -> None:
-        """A pod comes past the taint, or goes."""
-        self.world = self.world.with_pod("team/c", walker() if there else None)
+    @rule(there=st.booleans(), ends=st.booleans())
+    def walk_in(self, there: bool, ends: bool) -> None:
+        """A pod comes past the taint, or was there before, or goes."""
+        self.world = self.world.with_pod("team/c", replace(walker(), ends=ends) if there else None)
 
     @rule()
     def lose_node(self) -> None:
@@ -201,7 +209,7 @@ class AnyOrder(RuleBasedStateMachine):
         made = {
             "suspended": replace(plain, suspend=True),
             "demanding": replace(plain, min_benefit=9),
-            "content": replace(plain, headroom=(), idle=Idle()),
+            "content": replace(plain, headroom=(), idle=Idle(), reserve=Reserve()),
             "auto": replace(plain, mode=Mode.AUTO),
             "recommend": replace(plain, mode=Mode.RECOMMEND),
         }
@@ -354,6 +362,9 @@ class AnyOrder(RuleBasedStateMachine):
             assert new in FOLLOWING[here], f"{here} was followed by {new}"
             assert [step.phase for step in status.steps[len(old.status.steps) :]] == [new]
             assert new is Phase.CANCELLED or old.approved
+        if new is here is Phase.TAINTED and self.world.busy:
+            assert self.reserve, "only a node that is reserved waits for pods"
+            self.count("a reserved node waits")
         if new is Phase.DRAINED is not here:
             assert self.idle[-1] - self.idle[0] >= TIMING.idle_confirm
         if new in FINAL:
@@ -449,7 +460,7 @@ class AnyOrder(RuleBasedStateMachine):
         assert (config_map.configs or {})[TARGET] == entries_of(self.change.gpus)
         config, _, at = self.world.pods[MIG_MANAGER].published.partition("@")
         assert config == TARGET
-        assert at <= rfc3339(self.now - TIMING.publish_settle)
+        assert seconds(at) <= self.now - TIMING.publish_settle
         waits = any(not self.world.pods[key].node for key in SERVES if key in self.world.pods)
         assert waits or self.cause is not Cause.DEMAND
 
@@ -544,7 +555,8 @@ def _disturbances() -> st.SearchStrategy[Disturbance]:
                 (AnyOrder.report, "state", ["pending", "success", "failed", "rebooting", ""]),
                 (AnyOrder.pause, "value", [names.PAUSED, "paused-for-driver-upgrade", "false"]),
                 (AnyOrder.taint, "value", ["", "2"]),
-                (AnyOrder.walk_in, "there", [True]),
+                (partial(AnyOrder.walk_in, ends=False), "there", [True]),
+                (partial(AnyOrder.walk_in, ends=True), "there", [True, False]),
                 (AnyOrder.edit_config_map, "where", ["reset", "broken", "gone"]),
                 (AnyOrder.edit_policy, "how", ["gone", "suspended", "content", "recommend"]),
                 (AnyOrder.replace_node, "how", ["gone", "another"]),
@@ -562,6 +574,7 @@ def _disturbances() -> st.SearchStrategy[Disturbance]:
     answers=st.lists(ANSWERS, min_size=1, max_size=5),
     disturbances=st.dictionaries(st.integers(0, TURNS - 1), _disturbances(), max_size=2),
     cause=st.sampled_from(list(Cause)),
+    reserve=st.booleans(),
 )
 def test_whatever_mig_manager_answers(
     here: Phase,
@@ -570,11 +583,30 @@ def test_whatever_mig_manager_answers(
     answers: list[Answer],
     disturbances: dict[int, Disturbance],
     cause: Cause,
+    reserve: bool,
 ) -> None:
     """Every promise holds along whole ways through attempts and back, few of them disturbed, and all end."""
     machine = AnyOrder()
-    machine.begin(here, attempts, renew, cause)
+    machine.begin(here, attempts, renew, cause, reserve)
     machine.live_through(answers, disturbances)
+    machine.teardown()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    here=st.sampled_from([Phase.WAITING, Phase.VALIDATED, Phase.TAINTED]),
+    leaves=st.integers(0, TURNS - 1) | st.none(),
+    disturbances=st.dictionaries(st.integers(1, TURNS - 1), _disturbances(), max_size=2),
+)
+def test_a_reserved_node_waits_for_its_pods(
+    here: Phase, leaves: int | None, disturbances: dict[int, Disturbance]
+) -> None:
+    """A pod runs from the start and ends at some time or never: every promise holds, and the change ends."""
+    machine = AnyOrder()
+    machine.begin(here, 1, renew=False, cause=Cause.DEMAND, reserve=True)
+    there = partial(AnyOrder.walk_in, there=True, ends=True)
+    gone = {} if leaves is None else {leaves: partial(AnyOrder.walk_in, there=False, ends=True)}
+    machine.live_through([Answer()], {0: there, **disturbances, **gone})
     machine.teardown()
 
 

@@ -15,6 +15,7 @@ from autoslicer.core.planning.problem import pose
 from autoslicer.core.reasons import Reason
 from autoslicer.core.rows import ConfigEntry
 from solver.check import check
+from solver.problem import Problem
 from solver.solution import By, Change, Served, Solution, Status
 from tests.build import NOON, Builder, change, config_map, mignode, node, pod, policy
 from tests.core.scenes import POLICIES, planned, refusals, served, snapshot, unserved
@@ -185,11 +186,15 @@ def test_an_illegal_answer_is_never_a_plan(monkeypatch: pytest.MonkeyPatch) -> N
         (),
         Status.OPTIMAL,
     )
-    monkeypatch.setattr(planner, "solve", lambda problem, *, effort: wrong)
-    made = planned(*PAIR, *TEN)
+
+    def search(problem: Problem, *, effort: int) -> Solution:
+        return wrong
+
+    found = snapshot(*PAIR, *TEN)
+    made = replan(found, POLICIES, NOON, Prepared(), search=search)[0].plan
     assert (made.status, len(made.served)) == (Status.FALLBACK, 10)
     monkeypatch.setattr(planner, "fallback", lambda problem: wrong)
-    made = planned(*PAIR, *TEN)
+    made = replan(found, POLICIES, NOON, Prepared(), search=search)[0].plan
     assert (made.status, made.served, made.reshapes) == (Status.FALLBACK, (), ())
     assert len(made.unserved) == 10
 

@@ -10,7 +10,6 @@ from autoslicer.core.cycle import decide
 from autoslicer.core.pacing.fleet import FleetLimits
 from autoslicer.core.planner import Prepared
 from autoslicer.core.rows import Condition
-from autoslicer.core.standing import governed_nodes
 from autoslicer.core.times import rfc3339
 from tests.build import NOON, Builder, change, config_map, mig_manager, node, pod, policy
 from tests.core.scenes import POLICIES, snapshot
@@ -105,13 +104,6 @@ def test_a_more_specific_policy_settles_a_tie() -> None:
         "two": "NotGoverned",
         "best": "Ready",
     }
-
-
-def test_a_node_belongs_to_one_policy_or_none() -> None:
-    """The most specific one; with a tie to none."""
-    one, two = policy("one", {"team": "a"}), policy("two", {"zone": "b"})
-    found = snapshot(one, two, *machine("n", team="a"), *machine("m", team="a", zone="b"), *machine("o"))
-    assert governed_nodes(found, found.policies) == {"one": ("n",), "two": ()}
 
 
 @pytest.mark.parametrize(

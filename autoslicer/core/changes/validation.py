@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from autoslicer.core import draining, eligibility, fitting, names, wanting
+from autoslicer.core import draining, eligibility, fitting, names, reserved, wanting
 from autoslicer.core.causes import Cause
 from autoslicer.core.changes import attempts, publishing
 from autoslicer.core.nodes import drift, evidence, idleness, refused
@@ -27,6 +27,9 @@ def unwanted(change: ReconfigurationRow, snapshot: Snapshot) -> Verdict | None:
     match change.cause:
         case Cause.DEMAND if not pending(change, snapshot):
             return Verdict(change.node, Reason.ServedElsewhere, "none of the pods is pending any more")
+        case Cause.DEMAND if reserved.waits(change) and not _reserves(change, snapshot):
+            message = f"policy {change.policy} reserves no nodes any more"
+            return Verdict(change.node, Reason.Superseded, message)
         case Cause.HEADROOM if (policy := snapshot.policies.get(change.policy)) and not policy.headroom:
             return Verdict(change.node, Reason.Superseded, f"policy {policy.name} wants no headroom any more")
         case Cause.IDLE if (policy := snapshot.policies.get(change.policy)) and not policy.idle.after_seconds:
@@ -37,6 +40,11 @@ def unwanted(change: ReconfigurationRow, snapshot: Snapshot) -> Verdict | None:
             return Verdict(change.node, Reason.Superseded, message)
         case _:
             return None
+
+
+def _reserves(change: ReconfigurationRow, snapshot: Snapshot) -> bool:
+    policy = snapshot.policies.get(change.policy)
+    return policy is None or policy.reserve.after_seconds > 0
 
 
 def _wanting(change: ReconfigurationRow, snapshot: Snapshot) -> PodRow | None:
@@ -87,7 +95,7 @@ def verdict(change: ReconfigurationRow, snapshot: Snapshot, now: float) -> Verdi
         return _repaired(change, snapshot, node, policy, now)
     if (kept := draining.verdict(change, snapshot)) is not None:
         return kept
-    snapshot = draining.emptied(change, snapshot)
+    snapshot = reserved.foreseen(change, draining.emptied(change, snapshot), now)
     assessment = eligibility.assess(snapshot, node, policy, now, ignore_change=change.name)
     if assessment.refusal is not None:
         return assessment.refusal

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from autoslicer.core.fitting import slices
@@ -54,6 +55,21 @@ def stale(mignode: MigNodeRow, now: float) -> bool:
     return now - mignode.observed > STALE_SECONDS
 
 
+def missed(snapshot: Snapshot, mignode: MigNodeRow) -> tuple[str, ...]:
+    """The pods on the node, by key, that came after its agent looked."""
+    return tuple(pod.key for pod in snapshot.tenants.get(mignode.name, ()) if _came(pod) > mignode.observed)
+
+
+def newest(tenants: Iterable[PodRow]) -> float:
+    """When the last of these pods came to their node, in seconds since the epoch; long ago where none is."""
+    return max(map(_came, tenants), default=-math.inf)
+
+
+def _came(pod: PodRow) -> float:
+    """When the pod had come to its node at the latest, in seconds since the epoch."""
+    return (pod.bound_at if pod.bound_at is not None else pod.created) + _RESOLUTION
+
+
 def in_use(snapshot: Snapshot, node: str, now: float) -> InUse:
     """What is in use on a node: bound pods that have not ended, and what the agent saw.
 
@@ -65,7 +81,7 @@ def in_use(snapshot: Snapshot, node: str, now: float) -> InUse:
         return InUse(f"an object that names the node cannot be read: {snapshot.obscured[node]}")
     mignode = believed(snapshot, node, now)
     for pod in sorted(snapshot.tenants.get(node, ()), key=lambda pod: pod.key):
-        why = _holds_node(snapshot, pod, mignode)
+        why = holds_node(snapshot, pod, mignode)
         if why:
             return InUse(f"pod {pod.key} {why}")
     if mignode is None:
@@ -88,7 +104,7 @@ def busy(snapshot: Snapshot, node: str, now: float) -> str:
     return used.node or next((used.gpus[index] for index in sorted(used.gpus)), "") or held
 
 
-def _holds_node(snapshot: Snapshot, pod: PodRow, mignode: MigNodeRow | None) -> str:
+def holds_node(snapshot: Snapshot, pod: PodRow, mignode: MigNodeRow | None) -> str:
     """Why this pod makes every GPU of its node count as in use; empty where it does not."""
     if not asks_gpu(pod):
         hidden = pod.hidden_gpu_use and not gpu_operator.is_operators(snapshot, pod)
@@ -97,9 +113,16 @@ def _holds_node(snapshot: Snapshot, pod: PodRow, mignode: MigNodeRow | None) -> 
         return "is nominated to the node by the scheduler"
     if mignode is None:
         return "uses GPUs of the node, and no agent tells which"
-    if (pod.bound_at if pod.bound_at is not None else pod.created) + _RESOLUTION > mignode.observed:
+    if _came(pod) > mignode.observed:
         return "was bound after the agent looked"
     return "" if _listed(pod, mignode) else "is on no instance that the agent lists"
+
+
+def placed(pod: PodRow, mignode: MigNodeRow) -> frozenset[int] | None:
+    """The GPUs, by index, on which the agent lists the pod; None where it does not know all that it holds."""
+    if _came(pod) > mignode.observed or not _listed(pod, mignode):
+        return None
+    return frozenset(g.index for g in mignode.gpus if any(pod.key in i.pods for i in g.instances))
 
 
 def _listed(pod: PodRow, mignode: MigNodeRow) -> bool:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
+from operator import attrgetter, is_
+from typing import Any
 
 from autoslicer.core.phases import phase
 from autoslicer.core.reading import Row
@@ -39,7 +41,7 @@ class Digests:
     """
 
     whole: str = ""
-    rows: Mapping[str, Mapping[object, tuple[Row, bytes]]] = field(default_factory=dict)
+    rows: Mapping[str, Mapping[Any, tuple[Row, bytes]]] = field(default_factory=dict)
 
 
 def digest(snapshot: Snapshot) -> str:
@@ -80,18 +82,32 @@ def _each(
     return {
         name: known
         if (known := before.get(name)) is not None and known[0] is row
-        else (row, _hashed(_content(row)))
+        else (row, known[1] if known is not None and _alike(known[0], row) else _hashed(_content(row)))
         for name, row in named
     }
 
 
+def _alike(row: Row, other: Row) -> bool:
+    """Whether one row was made from the other with nothing changed that counts."""
+    if type(row) is not type(other):
+        return False
+    kind: Any = type(row)
+    parts = _parts_of(kind)
+    return all(map(is_, parts(row), parts(other))) and _derived(row) == _derived(other)
+
+
 def _content(row: Row) -> object:
+    return [type(row).__name__, _plain(row), *_derived(row)]
+
+
+def _derived(row: Row) -> list[object]:
+    """What counts of the fields that do not count as they are."""
     match row:
         case ReconfigurationRow():
-            return [type(row).__name__, _plain(row), phase(row)]
+            return [phase(row)]
         case PodRow():
-            return [type(row).__name__, _plain(row), row.unschedulable_since is not None]
-    return [type(row).__name__, _plain(row)]
+            return [row.unschedulable_since is not None]
+    return []
 
 
 def _hashed(content: object) -> bytes:
@@ -109,14 +125,26 @@ def _plain(value: object) -> object:
     if isinstance(value, Mapping):
         return [[key, _plain(value[key])] for key in sorted(value)]
     if is_dataclass(value) and not isinstance(value, type):
-        return [_plain(getattr(value, name)) for name in _counted(type(value))]
+        return [_plain(getattr(value, name)) for name in _counted(value)]
     if isinstance(value, frozenset):
         return sorted(value)
     assert isinstance(value, Iterable)
     return [_plain(part) for part in value]
 
 
+def _counted(row: object) -> tuple[str, ...]:
+    """The fields of a row that count."""
+    kind: Any = type(row)
+    return _counted_of(kind)
+
+
 @cache
-def _counted(row: type) -> tuple[str, ...]:
-    left_out = _BOOKKEEPING.get(row.__name__, set())
-    return tuple(part.name for part in fields(row) if part.name not in left_out)
+def _parts_of(kind: Any) -> Callable[[object], tuple[object, ...]]:
+    """Gives the content of the fields that count; each kind of row has several."""
+    return attrgetter(*_counted_of(kind))
+
+
+@cache
+def _counted_of(kind: Any) -> tuple[str, ...]:
+    left_out = _BOOKKEEPING.get(kind.__name__, set())
+    return tuple(part.name for part in fields(kind) if part.name not in left_out)

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from autoslicer.core import fitting, names
+from autoslicer.core.configs import ALL_DISABLED
 from autoslicer.core.eligibility import Assessment, apply_path, assess
-from autoslicer.core.nodes import idleness, layouts, quarantine, refused, resting
+from autoslicer.core.nodes import emptying, evidence, idleness, layouts, quarantine, refused, resting
 from autoslicer.core.nodes.drift import REPAIRABLE, Drift, drift
 from autoslicer.core.plan import Verdict
 from autoslicer.core.planning import capacity
 from autoslicer.core.policy import Mode, Policy, governing
-from autoslicer.core.rows import NodeRow
+from autoslicer.core.reasons import Reason
+from autoslicer.core.rows import NodeRow, PodRow
 from autoslicer.core.snapshot import Snapshot
 from solver.geometry import Geometry
 from solver.problem import Counts, Gpu, Node, counts
 
 MOST = 2**50
 """the most that a node is taken to have of a resource: sums over thousands of pods stay within 64 bits"""
+
+BUSY = frozenset({Reason.NodeBusy, Reason.GpuBusy})
+"""why a node may not change that may once the pods on it have ended"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,7 @@ class Site:
         hardware: what each GPU of a governed node can be cut into; empty where that is not known.
         offered: slices that the node offers now, in use or not, by profile.
         drift: what differs on a governed node that could be repaired, as far as it is not refused otherwise.
+        ways: how its GPUs become idle by themselves, where the policy may reserve it.
     """
 
     seen: tuple[object, ...]
@@ -53,6 +59,7 @@ class Site:
     hardware: tuple[Geometry, ...]
     offered: Mapping[str, int]
     drift: Drift | None = None
+    ways: tuple[emptying.Way, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +68,18 @@ class Sites:
 
     Attributes:
         common: what all of them were worked out from.
+        asked: the resources that the solver is told of.
         columns: what else each was worked out from, in the order of the nodes.
+        tenants: of each node, in the same order.
+        newest: when the last of them came, see `idleness.newest`.
         by_name: the nodes.
     """
 
     common: tuple[object, ...] = ()
+    asked: tuple[str, ...] = ()
     columns: tuple[Sequence[object], ...] = ()
+    tenants: Sequence[tuple[PodRow, ...]] = ()
+    newest: Sequence[float] = ()
     by_name: Mapping[str, Site] = field(default_factory=dict)
 
 
@@ -91,32 +104,34 @@ def sites(
             that rest and those of policies in mode Auto that no config reaches are held as well.
     """
     refusals = refused.by_kind(snapshot)
+    specs = _specs(policies)
     common: tuple[object, ...] = (
         refusals,
-        policies,
-        snapshot.policies,
-        snapshot.config_maps,
+        specs,
+        _specs(snapshot.policies),
+        {key: row.configs and ALL_DISABLED in row.configs for key, row in snapshot.config_maps.items()},
         snapshot.resource_slices,
-        tuple(asked),
         avoid is None,
     )
+    wanted = tuple(asked)
     ordered = sorted(snapshot.nodes)
     held = None if avoid is None else {**resting.resting(snapshot, policies, now), **avoid}
-    columns = _columns(snapshot, ordered, held or {}, now)
+    tenants = [snapshot.tenants.get(name, ()) for name in ordered]
+    newest = _newest(tenants, before)
+    columns = (tenants, *_columns(snapshot, ordered, newest, held or {}, now))
     known: Mapping[str, Site] = {}
     if before.common == common:
-        if before.columns == columns:
+        if (before.columns, before.asked) == (columns, wanted):
             return before
         common, known = before.common, before.by_name
     found: dict[str, Site] = {}
     for name, seen in zip(ordered, zip(*columns, strict=True), strict=True):
         site = known.get(name)
-        found[name] = (
-            site
-            if site is not None and site.seen == seen
-            else _site(snapshot, policies, asked, refusals, held, now, name, seen)
-        )
-    return Sites(common, columns, found)
+        if site is None or site.seen != seen:
+            found[name] = _asked(snapshot, _site(snapshot, specs, refusals, held, now, name, seen), wanted)
+        else:
+            found[name] = site if before.asked == wanted else _asked(snapshot, site, wanted)
+    return Sites(common, wanted, columns, tenants, newest, found)
 
 
 def able(sites: Sites, need: Counts) -> list[str]:
@@ -134,11 +149,33 @@ def _offers(site: Site, need: Counts) -> bool:
     return all(site.offered.get(profile, 0) >= count for profile, count in need)
 
 
+def _specs(policies: Mapping[str, Policy]) -> dict[str, Policy]:
+    """The policies without what their status says."""
+    return {name: replace(policy, conditions=()) for name, policy in policies.items()}
+
+
+def _newest(tenants: Sequence[tuple[PodRow, ...]], before: Sites) -> list[float]:
+    """When the last pod came to each node; pods that are the same as before have come when they had."""
+    if len(tenants) != len(before.tenants):
+        return [*map(idleness.newest, tenants)]
+    known = zip(tenants, before.tenants, before.newest, strict=True)
+    return [at if pods is old else idleness.newest(pods) for pods, old, at in known]
+
+
 def _columns(
-    snapshot: Snapshot, nodes: Sequence[str], held: Mapping[str, Verdict], now: float
+    snapshot: Snapshot, nodes: Sequence[str], newest: Sequence[float], held: Mapping[str, Verdict], now: float
 ) -> tuple[Sequence[object], ...]:
-    """Everything of the snapshot that concerns each node and not all of them, with a row a node."""
-    agents = list(map(snapshot.mignodes.get, nodes))
+    """What else of the snapshot concerns each node and not all of them, with a row a node."""
+    agents = [snapshot.mignodes.get(name) for name in nodes]
+    seen = [agent and (agent.driver, agent.gpus) for agent in agents]
+    files = [row.configs or {} for row in snapshot.config_maps.values()]
+    labels = [evidence.config(snapshot.nodes[name]) for name in nodes]
+    meanings = {label: tuple(file.get(label) for file in files) for label in set(labels)}
+    meant = [*map(meanings.__getitem__, labels)]
+    missed = [
+        agent is not None and at > agent.observed and idleness.missed(snapshot, agent)
+        for agent, at in zip(agents, newest, strict=True)
+    ]
     changing = {
         name: fitting.promised(snapshot, change)
         for name in snapshot.history
@@ -147,7 +184,6 @@ def _columns(
     left_alone = {name: quarantine.quarantined_until(snapshot, name, now) for name in snapshot.history}
     told: tuple[Mapping[str, object], ...] = (
         snapshot.nodes,
-        snapshot.tenants,
         snapshot.history,
         changing,
         snapshot.obscured,
@@ -155,26 +191,24 @@ def _columns(
         held,
     )
     stale = [agent is not None and idleness.stale(agent, now) for agent in agents]
-    return (agents, stale, *([*map(rows.get, nodes)] for rows in told))
+    return (seen, missed, stale, meant, *([*map(rows.get, nodes)] for rows in told))
 
 
 def _site(
     snapshot: Snapshot,
     policies: Mapping[str, Policy],
-    asked: Sequence[str],
     refusals: Mapping[str, frozenset[Counts]],
     held: Mapping[str, Verdict] | None,
     now: float,
     name: str,
     seen: tuple[object, ...],
 ) -> Site:
+    """The node without what the solver is told of it."""
     row = snapshot.nodes[name]
     policy = governing(policies, row)
     assessment = None if policy is None else assess(snapshot, row, policy, now, refusals=refusals)
     unreachable = apply_path(snapshot, row, policy) if isinstance(policy, Policy) else None
     waits = _held(policy, assessment, unreachable, held.get(name)) if held is not None else None
-    left = fitting.left(snapshot, row)
-    node = _node(snapshot, name, policy, assessment, left, asked)
     return Site(
         seen,
         row,
@@ -182,13 +216,22 @@ def _site(
         assessment,
         unreachable,
         waits,
-        left,
-        node if waits is None else _node(snapshot, name, policy, None, left, asked),
-        None if waits is None else node,
+        fitting.left(snapshot, row),
+        None,
+        None,
         () if policy is None else _hardware(snapshot, row, now),
         fitting.slices(row.allocatable),
         _drift(snapshot, row, assessment, now),
+        _ways(snapshot, policy, assessment, name, now),
     )
+
+
+def _asked(snapshot: Snapshot, site: Site, asked: tuple[str, ...]) -> Site:
+    """The node with what the solver is told of it, where the demand asks for these resources."""
+    node = _node(snapshot, site, site.assessment, asked)
+    if site.held is None:
+        return replace(site, node=node, unheld=None)
+    return replace(site, node=_node(snapshot, site, None, asked), unheld=node)
 
 
 def _held(
@@ -209,6 +252,16 @@ def _drift(snapshot: Snapshot, row: NodeRow, assessment: Assessment | None, now:
     return drift(snapshot, row, now)
 
 
+def _ways(
+    snapshot: Snapshot, policy: Policy | Verdict | None, assessment: Assessment | None, name: str, now: float
+) -> tuple[emptying.Way, ...]:
+    if not isinstance(policy, Policy) or not policy.reserve.after_seconds or assessment is None:
+        return ()
+    if assessment.refusal is not None and assessment.refusal.reason not in BUSY:
+        return ()
+    return emptying.ways(snapshot, name, assessment.gpus, now)
+
+
 def _hardware(snapshot: Snapshot, row: NodeRow, now: float) -> tuple[Geometry, ...]:
     found = layouts.hardware(row, idleness.believed(snapshot, row.name, now))
     return () if isinstance(found, Verdict) else _one(found)
@@ -220,18 +273,11 @@ def _one(hardware: tuple[Geometry, ...]) -> tuple[Geometry, ...]:
     return hardware
 
 
-def _node(
-    snapshot: Snapshot,
-    name: str,
-    policy: Policy | Verdict | None,
-    assessment: Assessment | None,
-    left: Mapping[str, int],
-    asked: Sequence[str],
-) -> Node | None:
+def _node(snapshot: Snapshot, site: Site, assessment: Assessment | None, asked: Sequence[str]) -> Node | None:
     """The node as the solver sees it; None where it has nothing to offer."""
-    row = snapshot.nodes[name]
+    row, policy, left = site.row, site.policy, site.left
     free = fitting.slices(left)
-    if fitting.closed(row) is not None or name in snapshot.obscured or min(free.values(), default=0) < 0:
+    if fitting.closed(row) is not None or row.name in snapshot.obscured or min(free.values(), default=0) < 0:
         return None
     may_change = assessment is not None and assessment.refusal is None and isinstance(policy, Policy)
     gpus = assessment.gpus if assessment is not None and may_change else ()
@@ -240,7 +286,7 @@ def _node(
     # switching MIG on takes away a whole GPU, which the problem does not count
     wants_gpu = names.GPU_RESOURCE in asked
     return Node(
-        name=name,
+        name=row.name,
         gpus=gpus,
         free=counts(free),
         resources=_resources(left, asked),

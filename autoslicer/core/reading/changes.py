@@ -39,6 +39,7 @@ def change(obj: object) -> ReconfigurationRow:
         ),
         serves=spec.texts("serves"),
         evicts=spec.texts("evicts"),
+        reserve=spec.flag("reserve"),
         recovery=recovery(spec.fields("recovery")),
         approved=spec.flag("approved"),
         kind=annotations.get(names.KIND, ""),

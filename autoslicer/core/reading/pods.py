@@ -64,6 +64,7 @@ def pod(obj: object) -> PodRow:
             (o.text("kind") for o in metadata.each("ownerReferences") if o.flag("controller")), ""
         ),
         undisturbed=any(annotations.get(key) == value for key, value in names.UNDISTURBED.items()),
+        ends=spec.text("restartPolicy") in ("Never", "OnFailure"),
         labels=labels,
         repels=tuple(_repulsions(metadata, spec)),
     )

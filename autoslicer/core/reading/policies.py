@@ -11,7 +11,7 @@ from autoslicer.core import budgets, schedules
 from autoslicer.core.budgets import Budget
 from autoslicer.core.causes import Cause
 from autoslicer.core.fields import Fields, root
-from autoslicer.core.policy import Idle, Objective, Policy
+from autoslicer.core.policy import Idle, Objective, Policy, Reserve
 from autoslicer.core.reading.changes import conditions, recovery
 from autoslicer.core.reading.selectors import label_selector
 from solver.problem import Counts, counts
@@ -65,6 +65,7 @@ def policy(obj: object) -> Policy:
         cooldown_seconds=disruption.duration("cooldownSeconds", _DEFAULT.cooldown_seconds),
         eviction=_choice(disruption, "eviction", _DEFAULT.eviction),
         drain_timeout_seconds=disruption.duration("drainTimeoutSeconds", _DEFAULT.drain_timeout_seconds),
+        reserve=_reserve(disruption.fields("reserve")),
         min_benefit=max(1, disruption.count("minBenefit", _DEFAULT.min_benefit)),
         recovery=recovery(spec.fields("recovery")),
         repair_drift=spec.fields("recovery").flag("repairDrift", _DEFAULT.repair_drift),
@@ -88,6 +89,15 @@ def _idle(idle: Fields) -> Idle:
     if after and not config:
         raise ValueError(f"{idle.what}: {idle.at('config')} must name a config where afterSeconds is not 0")
     return Idle(after, config)
+
+
+def _reserve(reserve: Fields) -> Reserve:
+    usual = _DEFAULT.reserve
+    return Reserve(
+        reserve.duration("afterSeconds", usual.after_seconds),
+        reserve.duration("timeoutSeconds", usual.timeout_seconds),
+        max(1, reserve.count("nodes", usual.nodes)),
+    )
 
 
 def _headroom(spec: Fields) -> Counts:
