@@ -36,7 +36,8 @@ class Batcher:
 
     async def _poke_within(self, timeout: float | None) -> bool:
         try:
-            await asyncio.wait_for(self._poked.wait(), timeout)
+            async with asyncio.timeout(timeout):
+                await self._poked.wait()
         except TimeoutError:
             return False
         self._poked.clear()

@@ -126,7 +126,9 @@ class Executor:
             else:
                 pause, stale = FIRST_PAUSE, False
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(poke.wait(), again)
+                    # Python 3.11's wait_for forgets a cancellation that comes with the poke
+                    async with asyncio.timeout(again):
+                        await poke.wait()
                 continue
             stale = True
             await asyncio.sleep(max(asked, pause * random.uniform(0.5, 1.0)))

@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from autoslicer.cluster.lease import LeaseTimings
 from autoslicer.core.pacing.fleet import FleetLimits
+from autoslicer.core.pacing.spacing import USUAL_SECONDS
 
 _POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -32,7 +33,7 @@ class Settings(BaseSettings):
     log_format: Literal["text", "json"] = "text"
     idle_confirm_seconds: Seconds = 1.0
     publish_settle_seconds: Seconds = 5.0
-    ready_spacing_seconds: Seconds = 2.0
+    ready_spacing_seconds: Seconds = USUAL_SECONDS
     retry_backoff_seconds: Seconds = 30.0
     starts_per_minute: Annotated[int, Field(ge=1)] = 30
     breaker_failures: Annotated[int, Field(ge=0)] = 3

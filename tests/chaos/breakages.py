@@ -87,12 +87,12 @@ def clear(scene: Scene, node: str) -> None:
 
 def refuse(scene: Scene, node: str) -> None:
     """The driver makes no instance of the profile with media engines."""
-    _limit(scene, node, 0)
+    _places(scene, node, there=False)
 
 
 def accept(scene: Scene, node: str) -> None:
     """It makes them again."""
-    _limit(scene, node, None)
+    _places(scene, node, there=True)
 
 
 def stale(scene: Scene, _: str) -> None:
@@ -285,11 +285,14 @@ def _ready(scene: Scene, node: str, value: str) -> None:
         patiently(lambda: scene.cluster.api.patch(f"{NODES}/{node}/status", body))
 
 
-def _limit(scene: Scene, node: str, most: int | None) -> None:
-    """Let the fake driver make at most so many instances of profiles with media engines; None for its own."""
+def _places(scene: Scene, node: str, *, there: bool) -> None:
+    """Whether the fake driver finds a place for instances of profiles with media engines.
+
+    If it said that no GPU has such a profile, mig-parted would end, whatever it is asked for.
+    """
     gpus = scene.cluster.played.nodes[node].gpus
     profiles = [
-        {**profile, "max_count": most} if most is not None and "+me" in profile["name"] else profile
+        profile if there or "+me" not in profile["name"] else {**profile, "placements": ()}
         for profile in gpus.model["profiles"]
     ]
     model = {**gpus.model, "profiles": profiles}

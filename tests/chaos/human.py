@@ -67,6 +67,10 @@ class Human:
         """The runbook: let the GPU clients run, drive another label, disown the node."""
         self.repaired += 1
         self.abandoned += invariants.inconsistent([self._scene.state(node)])
+        self.drive(node)
+
+    def drive(self, node: str) -> None:
+        """Give a node another layout by its label, as a human would, and disown it."""
         labels = self._scene.cluster.labels(node)
         running = {key: "true" for key, value in labels.items() if paused(key, value)}
         fresh = "all-7g.80gb" if labels.get(names.MIG_CONFIG) != "all-7g.80gb" else "all-3g.40gb"

@@ -104,6 +104,12 @@ class Round:
         self.seconds = time.monotonic() - began
 
     def _demand(self) -> None:
+        for node in self._scene.nodes if self._fault.slices else ():
+            offered = self._scene.cluster.slices(node)
+            if all(
+                offered.get(profile.replace("+", "."), 0) >= count for profile, count in self._fault.slices
+            ):
+                self._human.drive(node)
         self._wanted = {
             node: dict(self._fault.slices) or self._other_layout(position, node)
             for position, node in enumerate(self._scene.nodes)
@@ -286,9 +292,11 @@ class Round:
         return by
 
     def _orderly(self, node: str) -> bool:
-        """The node is in order, or comes to be so by itself."""
+        """The node is in order, or comes to be so by itself; nobody meddles with one that is in a change."""
         deadline = time.monotonic() + OWN_SECONDS
         while not (found := self._scene.in_order(node)) and time.monotonic() < deadline:
+            if any(change.live for change in self._scene.changes(node)):
+                deadline = time.monotonic() + OWN_SECONDS
             self._scene.keep_alive()
             time.sleep(0.5)
         return found

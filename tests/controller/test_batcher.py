@@ -83,3 +83,22 @@ async def test_a_time_that_has_passed_is_now() -> None:
     found = Batcher()
     found.wake_at(time.time() - 5)
     assert await _waited(found) < 0.2
+
+
+async def test_it_ends_when_it_is_cancelled_as_something_changes() -> None:
+    """A cancellation that comes with a poke is not lost: the controller would go on without its Lease."""
+    found = Batcher()
+
+    async def cycles() -> None:
+        while True:
+            await found.wait()
+
+    task = asyncio.create_task(cycles())
+    found.wake_at(time.time() + 60)
+    for _ in range(3):
+        await asyncio.sleep(0.01)
+        found.poke()
+        await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task], timeout=1)
+    assert task.cancelled()

@@ -17,8 +17,9 @@ from autoslicer.cluster.client import Client, Object
 from autoslicer.cluster.events import Recorder
 from autoslicer.cluster.tasks import running
 from autoslicer.cluster.writer import Writer
-from autoslicer.controller.nominator import LEAD_SECONDS, Nominator
-from autoslicer.controller.renewal import LONGEST_SECONDS
+from autoslicer.controller.nominator import Nominator
+from autoslicer.core.hints import LEAD_SECONDS
+from autoslicer.core.pacing.renewal import LONGEST_SECONDS
 from autoslicer.core.phases import Phase, phase
 from tests.cluster.fixture import Cluster
 from tests.cluster_room.waiting import until
@@ -135,7 +136,7 @@ async def test_an_older_scheduler_is_not_hinted(cluster: Cluster, client: Client
     with capture_logs() as logs:
         async with nominating(Old(client.api)) as nominator:
             await until(lambda: any(line["event"] == "pods are not nominated" for line in logs))
-            change = nominator._live["gpu-a-1"]
+            change = nominator._hints._live["gpu-a-1"]
             assert [nominator.turn(change, 100.0), nominator.turn(change, 100.0)] == [0.0, 0.0]
     assert _hint(cluster, key) == ""
     assert [line["reason"] for line in logs] == ["that needs Kubernetes 1.35, this is 1.34"]
@@ -146,12 +147,12 @@ async def test_nodes_come_back_one_after_the_other(cluster: Cluster, client: Cli
     _scene(cluster, "Labelled")
     async with nominating(client) as nominator:
         await until(lambda: nominator._able)
-        change, now = nominator._live["gpu-a-1"], time.time()
+        change, now = nominator._hints._live["gpu-a-1"], time.time()
         assert nominator.turn(change, now) == pytest.approx(LEAD_SECONDS)
         assert nominator.turn(change, now + LEAD_SECONDS) == 0
         other = replace(change, name="gpu-b-1")
         assert nominator.turn(other, now + 1.0) > 0
         assert nominator.turn(other, now + LEAD_SECONDS + 2.1) > 0, "the first one is not back yet"
         _enter(cluster, "Verified")
-        await until(lambda: phase(nominator._live["gpu-a-1"]) is Phase.VERIFIED)
+        await until(lambda: phase(nominator._hints._live["gpu-a-1"]) is Phase.VERIFIED)
         assert nominator.turn(other, now + LEAD_SECONDS + 2.2) == 0
