@@ -13,6 +13,7 @@ from autoslicer.core.actions import (
     DeleteChange,
     DeletePod,
     Evict,
+    Nominate,
     NoteOnNode,
     PolicyStatus,
     Publish,
@@ -26,6 +27,7 @@ from autoslicer.core.actions import (
 )
 from autoslicer.core.changes import marks
 from autoslicer.core.rows import Condition, NodeRow, Taint
+from simulations.successor import evict
 from simulations.world import Conflict, World
 
 
@@ -64,6 +66,8 @@ def carry_out(world: World, action: Action) -> None:
             world.report(action)
         case Evict():
             _evict(world, action)
+        case Nominate():
+            _nominate(world, action)
         case WakeAt():
             pass
 
@@ -132,9 +136,14 @@ def _evict(world: World, action: Evict) -> None:
         pod = world.pods.get(f"{leaver.namespace}/{leaver.name}")
         if pod is None or pod.uid != leaver.uid:
             raise Conflict(f"pod {leaver.namespace}/{leaver.name} is gone")
-        world.delete(pod)
-        unbound = replace(pod, phase="Pending", node="", tried=False, bound_at=None)
-        world.write(replace(unbound, uid=f"{pod.uid}-again", created=world.stamp()))
+        evict(world, pod)
+
+
+def _nominate(world: World, action: Nominate) -> None:
+    pod = world.pods.get(f"{action.namespace}/{action.name}")
+    if pod is None or (pod.uid, pod.node, pod.nominated) != (action.uid, "", action.before):
+        raise Conflict(f"pod {action.namespace}/{action.name} is bound, has another hint, or is gone")
+    world.write(replace(pod, nominated=action.node))
 
 
 def _set_config(world: World, action: SetConfig) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -16,32 +16,17 @@ class Clock:
 
     Attributes:
         now: seconds since the epoch.
-        busy: how much is planned, without what only recurs.
     """
 
     now: float
-    busy: int = 0
     _heap: list[tuple[float, int, Happening]] = field(default_factory=list)
     _order: count[int] = field(default_factory=count)
 
     def after(self, seconds: float, happening: Happening) -> None:
         """Plan something so many seconds from now."""
-        self.busy += 1
-
-        def once() -> None:
-            self.busy -= 1
-            happening()
-
-        self._plan(seconds, once)
-
-    def every(self, seconds: float, happening: Happening) -> None:
-        """Plan something for all times, so many seconds apart."""
-
-        def again() -> None:
-            self._plan(seconds, again)
-            happening()
-
-        self._plan(seconds, again)
+        if seconds < 0:
+            raise ValueError(f"time does not run back: {seconds} s from now")
+        heapq.heappush(self._heap, (self.now + seconds, next(self._order), happening))
 
     @property
     def following(self) -> float | None:
@@ -57,7 +42,9 @@ class Clock:
             happening()
         self.now = to
 
-    def _plan(self, seconds: float, happening: Happening) -> None:
-        if seconds < 0:
-            raise ValueError(f"time does not run back: {seconds} s from now")
-        heapq.heappush(self._heap, (self.now + seconds, next(self._order), happening))
+    def moments(self) -> Iterator[float]:
+        """Let one thing happen after the other; each moment at which something does, the present first."""
+        yield self.now
+        while (following := self.following) is not None:
+            self.jump(following)
+            yield self.now

@@ -165,7 +165,7 @@ def _result(stage: Stage, cluster: Cluster, story: Story) -> int:
     stage.say(f"  {changed:>2} GPUs changed on {len(done)} nodes")
     if done:
         stage.say("\n  Where the time of the last pod went:")
-        for name, seconds in _times(done[-1], max(story.bound.values())).items():
+        for name, seconds in _times(done[-1], story).items():
             stage.say(f"  {seconds:>5.1f} s  {name}")
     stage.say()
     _gpus(stage, cluster)
@@ -180,15 +180,16 @@ def _result(stage: Stage, cluster: Cluster, story: Story) -> int:
     return 0
 
 
-def _times(change: ReconfigurationRow, bound: float) -> dict[str, float]:
+def _times(change: ReconfigurationRow, story: Story) -> dict[str, float]:
     """Where the time from the creation of the pods to the last binding went, in seconds."""
     at = {step.phase: step.at for step in change.status.steps}
     return {
         "the policy's pendingSeconds, and the plan": at[Phase.VALIDATED] - START,
         "the GPUs are seen idle, twice": at[Phase.DRAINED] - at[Phase.VALIDATED],
         "mig-manager's file shows the config": at[Phase.LABELLED] - at[Phase.DRAINED],
-        "mig-manager cuts the GPUs": at[Phase.APPLIED] - at[Phase.LABELLED],
-        "the device plugin comes back, the scheduler binds": bound - at[Phase.APPLIED],
+        "mig-manager cuts the GPUs": story.cut[change.node] - at[Phase.LABELLED],
+        "nodes come back one after the other": at[Phase.APPLIED] - story.cut[change.node],
+        "the device plugin comes back, the scheduler binds": max(story.bound.values()) - at[Phase.APPLIED],
     }
 
 

@@ -10,12 +10,11 @@ from autoslicer.core.nodes import evidence
 from autoslicer.core.rows import NodeRow
 from simulations.gpu import Gpu
 from simulations.mig_manager import TOLERATED
+from simulations.pace import MEASURED, Pace
 from simulations.world import Row, World
 
 STOP_SECONDS = 1.0
 """from the paused label to a pod that is gone"""
-START_SECONDS = 6.0
-"""from a node that takes the DaemonSet's pod again to slices in allocatable"""
 DISCOVERY_SECONDS = 1.5
 """from then to the labels of GPU feature discovery"""
 
@@ -31,21 +30,19 @@ class DevicePlugin:
     world: World
     node: str
     gpus: Sequence[Gpu]
+    pace: Pace = MEASURED
     running: bool = True
     _moving: bool = False
 
     def __post_init__(self) -> None:
-        self.world.watch(self._notice)
+        self.world.watch(self._notice, self.node)
+        self._notice(None, self.world.nodes[self.node])
 
     def _notice(self, old: Row | None, new: Row | None) -> None:
-        if (
-            isinstance(new, NodeRow)
-            and new.name == self.node
-            and not self._moving
-            and self._wanted() != self.running
-        ):
+        if isinstance(new, NodeRow) and not self._moving and self._wanted() != self.running:
             self._moving = True
-            self.world.clock.after(STOP_SECONDS if self.running else START_SECONDS, self._move)
+            seconds = STOP_SECONDS if self.running else self.pace.plugin
+            self.world.on_node(self.node, seconds, self._move)
 
     def _wanted(self) -> bool:
         """Whether the pod should be there; a taint keeps it from coming and does not drive it away."""
@@ -65,7 +62,7 @@ class DevicePlugin:
         known = {name: 0 for name in node.allocatable if name.startswith("nvidia.com/")}
         self.world.write(replace(node, allocatable={**node.allocatable, **known, **offered}))
         if self.running:
-            self.world.clock.after(DISCOVERY_SECONDS, self._discover)
+            self.world.on_node(self.node, DISCOVERY_SECONDS, self._discover)
 
     def _discover(self) -> None:
         if self.running:

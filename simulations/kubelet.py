@@ -23,28 +23,32 @@ class Kubelet:
 
     A pod whose slices are not there when it is admitted (the device plugin is away, or has fewer) ends Failed
     with UnexpectedAdmissionError, and nobody tries it again.
+
+    Attributes:
+        plugin: offers the instances of the GPUs; None where nothing is known of them, and whoever is bound to
+            the node has what it offers.
     """
 
     world: World
     node: str
     gpus: Sequence[Gpu]
-    plugin: DevicePlugin
+    plugin: DevicePlugin | None
 
     def __post_init__(self) -> None:
-        self.world.watch(self._notice)
+        self.world.watch(self._notice, self.node)
 
     def _notice(self, old: Row | None, new: Row | None) -> None:
         match old, new:
             case (None | PodRow(node=""), PodRow(node=self.node, phase="Pending")):
-                self.world.clock.after(ADMIT_SECONDS, lambda: self._admit(new.key))
+                self.world.clock.after(ADMIT_SECONDS, lambda: self._admit(new))
             case (PodRow(node=self.node), None):
                 self._release(old.key)
 
-    def _admit(self, key: str) -> None:
-        pod = self.world.pods.get(key)
+    def _admit(self, bound: PodRow) -> None:
+        pod = self._same(bound)
         if pod is None:
             return
-        found = self._free(pod) if self.plugin.running or not slices(pod.requests) else None
+        found = self._given(pod)
         if found is None:
             message = "Allocate failed due to no healthy devices present, which is unexpected"
             event = Report(
@@ -54,8 +58,19 @@ class Kubelet:
             self.world.write(replace(pod, phase="Failed"))
             return
         for instance in found:
-            instance.holder = key
-        self.world.clock.after(START_SECONDS, lambda: self._start(key))
+            instance.holder = pod.key
+        self.world.clock.after(START_SECONDS, lambda: self._start(pod))
+
+    def _given(self, pod: PodRow) -> list[Instance] | None:
+        """What the pod gets; None where that is not there."""
+        if self.plugin is None or not slices(pod.requests):
+            return []
+        return self._free(pod) if self.plugin.running else None
+
+    def _same(self, known: PodRow) -> PodRow | None:
+        """The pod as it is now; None where it is gone, or another one of its name has come."""
+        pod = self.world.pods.get(known.key)
+        return pod if pod is not None and pod.uid == known.uid else None
 
     def _free(self, pod: PodRow) -> list[Instance] | None:
         """Instances that nobody holds, one for each slice asked for; None where there are too few."""
@@ -72,18 +87,18 @@ class Kubelet:
             found += free[:amount]
         return found
 
-    def _start(self, key: str) -> None:
-        pod = self.world.pods.get(key)
+    def _start(self, admitted: PodRow) -> None:
+        pod = self._same(admitted)
         if pod is None:
             return
         self.world.write(replace(pod, phase="Running", ready=True))
-        if key in self.world.durations:
-            self.world.clock.after(self.world.durations[key], lambda: self._finish(key))
+        if pod.key in self.world.durations:
+            self.world.clock.after(self.world.durations[pod.key], lambda: self._finish(admitted))
 
-    def _finish(self, key: str) -> None:
-        pod = self.world.pods.get(key)
+    def _finish(self, started: PodRow) -> None:
+        pod = self._same(started)
         if pod is not None:
-            self._release(key)
+            self._release(pod.key)
             self.world.write(replace(pod, phase="Succeeded", ready=False))
 
     def _release(self, key: str) -> None:

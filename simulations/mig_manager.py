@@ -8,8 +8,10 @@ from enum import StrEnum
 
 from autoslicer.core import configs, names
 from autoslicer.core.nodes import evidence
-from autoslicer.core.rows import ConfigEntry, ConfigMapRow, NodeRow, PodRow
+from autoslicer.core.rows import ConfigMapRow, NodeRow, PodRow
 from simulations.gpu import Gpu, NvmlError
+from simulations.pace import MEASURED, Pace
+from simulations.projection import Projection
 from simulations.world import Row, World
 from solver import geometry
 from solver.problem import Counts
@@ -20,8 +22,6 @@ NOTICE_SECONDS = 0.1
 """from the label to its informer"""
 VALIDATE_SECONDS = 0.4
 """reading the file and asking for the present layout"""
-SHUTDOWN_SECONDS = 4.0
-"""waiting for the paused clients: four polls of a second"""
 RESTART_SECONDS = 0.5
 """from the layout to success"""
 POD_SECONDS = 2.0
@@ -30,8 +30,11 @@ TOLERATED = ("nvidia.com/gpu", "node.kubernetes.io/")
 """the taints that the pods of the operator's DaemonSets tolerate"""
 TOUCH_SECONDS = 1.0
 """from a write to its pod to the kubelet's sync of the file"""
-SYNC_SECONDS = 75.0
-"""from a write to the ConfigMap to the sync of the file, where nobody touches the pod: 60 to 90 s in life"""
+
+
+def never() -> bool:
+    """No run fails."""
+    return False
 
 
 class Trap(StrEnum):
@@ -54,7 +57,9 @@ class MigManager:
     reads the ConfigMap anew and applies the label that is there.
 
     Attributes:
-        file: the configs in the file that the kubelet projects into its pod.
+        file: the ConfigMap that the kubelet projects into its pod.
+        pace: how long a run takes.
+        breaks: told of each run that is about to cut; whether it fails there instead.
         trap: what every run falls into, while it is set.
     """
 
@@ -62,35 +67,37 @@ class MigManager:
     node: str
     gpus: Sequence[Gpu]
     pod: str
-    file: Mapping[str, tuple[ConfigEntry, ...]]
+    file: Projection
+    pace: Pace = MEASURED
+    breaks: Callable[[], bool] = never
     trap: Trap | None = None
     _taken: str = field(init=False)
     _busy: bool = False
     _succeeded: bool = False
     _life: int = 0
     _gone: PodRow | None = None
+    _read: ConfigMapRow | None = None
 
     def __post_init__(self) -> None:
         self._taken = evidence.config(self.world.nodes[self.node])
-        self.world.watch(self._notice)
+        self._project()
+        self.world.watch(self._notice, self.node)
 
     def _notice(self, old: Row | None, new: Row | None) -> None:
         match old, new:
             case NodeRow(), NodeRow(name=self.node) if evidence.config(old) != evidence.config(new):
-                self.world.clock.after(NOTICE_SECONDS, self._begin)
+                self.world.on_node(self.node, NOTICE_SECONDS, self._begin)
             case PodRow(), PodRow(key=self.pod) if old.published != new.published:
-                self.world.clock.after(TOUCH_SECONDS, self._project)
-            case _, ConfigMapRow() if (new.namespace, new.name) == self._config_map:
-                self.world.clock.after(SYNC_SECONDS, self._project)
+                self.world.on_node(self.node, TOUCH_SECONDS, self._project)
             case PodRow(key=self.pod), None:
                 self._die(old)
         if self._gone is not None and isinstance(new, NodeRow) and new.name == self.node:
-            self.world.clock.after(POD_SECONDS, self._return)
+            self.world.on_node(self.node, POD_SECONDS, self._return)
 
     def _die(self, pod: PodRow) -> None:
         """Its pod is gone, and whatever the process was about ends."""
         self._gone, self._busy, self._succeeded, self._life = pod, False, False, self._life + 1
-        self.world.clock.after(POD_SECONDS, self._return)
+        self.world.on_node(self.node, POD_SECONDS, self._return)
 
     def _return(self) -> None:
         """The DaemonSet makes another pod, which a taint that it does not tolerate keeps away."""
@@ -101,18 +108,15 @@ class MigManager:
         uid, now = f"{pod.uid}-{self._life}", self.world.stamp()
         self.world.write(replace(pod, uid=uid, created=now, bound_at=now, published=""))
         self._project()
+        self.restart()
+
+    def restart(self) -> None:
+        """Take up the label that is there, as a process does that has just started."""
         self._taken = ""
         self._begin()
 
-    @property
-    def _config_map(self) -> tuple[str, str]:
-        pod = self.world.pods.get(self.pod) or self._gone
-        assert pod is not None
-        return pod.namespace, pod.config_map
-
     def _project(self) -> None:
-        row = self.world.config_maps.get(self._config_map)
-        self.file = row.configs or {} if row is not None else {}
+        self._read = self.file.current()
 
     def _begin(self) -> None:
         wanted = evidence.config(self.world.nodes[self.node])
@@ -123,14 +127,14 @@ class MigManager:
     def _after(self, seconds: float, step: Callable[[], None]) -> None:
         """Take the step of the run that is under way, unless its process is gone by then."""
         life = self._life
-        self.world.clock.after(seconds, lambda: step() if life == self._life else None)
+        self.world.on_node(self.node, seconds, lambda: step() if life == self._life else None)
 
     def _validate(self) -> None:
-        entries = self.file.get(self._taken)
+        entries = self.file.shown(self._read).get(self._taken)
         if entries is None:
             self._fail()
             return
-        pci = geometry.pci_ids(self.world.nodes[self.node].labels[names.GPU_PRODUCT])[0]
+        pci = next(iter(geometry.pci_ids(self.world.nodes[self.node].labels[names.GPU_PRODUCT])), "")
         layouts = configs.resolve(entries, [pci] * len(self.gpus))
         if layouts == {gpu.index: gpu.layout for gpu in self.gpus}:
             self._end("success")
@@ -139,7 +143,12 @@ class MigManager:
         if self.trap is Trap.BEFORE:
             self._after(VALIDATE_SECONDS, self._fall)
         else:
-            self._after(SHUTDOWN_SECONDS, lambda: self._apply(layouts))
+            self._after(self._shutdown, lambda: self._apply(layouts))
+
+    @property
+    def _shutdown(self) -> float:
+        """Seconds in which it waits for the paused clients: what the other parts of a run leave of it."""
+        return self.pace.apply - NOTICE_SECONDS - VALIDATE_SECONDS - RESTART_SECONDS
 
     def _fall(self) -> None:
         """The run is over, and nobody is told."""
@@ -148,6 +157,9 @@ class MigManager:
 
     def _apply(self, layouts: Mapping[int, Counts | None]) -> None:
         chosen = [gpu for gpu in self.gpus if gpu.index in layouts]
+        if self.breaks():
+            self._fail()
+            return
         try:
             if any((gpu.layout is None) != (layouts[gpu.index] is None) for gpu in chosen):
                 for gpu in chosen:

@@ -39,10 +39,12 @@ class Story:
 
     Attributes:
         bound: when each pod was bound (seconds since the epoch), by key.
+        cut: when mig-manager reported success on each node (seconds since the epoch), by name.
     """
 
     world: World
     bound: dict[str, float] = field(default_factory=dict)
+    cut: dict[str, float] = field(default_factory=dict)
     _lines: list[Line] = field(default_factory=list)
     _fresh: dict[str, list[PodRow]] = field(default_factory=dict)
 
@@ -68,6 +70,8 @@ class Story:
                 for step in new.status.steps[len(old.status.steps) :]:
                     self._add(new.node, *_step(new, step))
             case NodeRow(), NodeRow():
+                if evidence.state(old) != evidence.state(new) == "success":
+                    self.cut[new.name] = self.world.clock.now
                 for what, words in _of_node(old, new):
                     self._add(new.name, what, words)
 

@@ -56,17 +56,18 @@ def as_it_is(problem: Problem, seed: int, *, complete: bool = False) -> Solution
     return outcome(problem, planner.bound, planner.layouts(), needless=True)
 
 
-def charitable(problem: Problem, *, complete: bool = True) -> Solution:
-    """The plan without the program's slips; it may change GPUs for nobody, else `check` accepts it.
+def charitable(problem: Problem, *, complete: bool = True, needless: bool = True) -> Solution:
+    """The plan without the program's slips; `check` accepts it but for GPUs that it changes for nobody.
 
     Args:
         problem: what is asked.
         complete: see `nos_layouts.layouts`.
+        needless: keep changes that serve nobody.
     """
     planner = _Nos(problem, None, complete=complete)
     planner.crowds.sort(key=lambda crowd: (-crowd.priority, crowd.size))
     planner.run(again=False)
-    return outcome(problem, planner.placed(), planner.layouts(), needless=True)
+    return outcome(problem, planner.placed(), planner.layouts(), needless=needless)
 
 
 @dataclass(slots=True)

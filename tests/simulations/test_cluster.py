@@ -72,7 +72,7 @@ def test_the_scheduler_takes_priority_then_age(cluster: Cluster) -> None:
         cluster.submit(f"team/{number}", {"1g.10gb": 1})
         run(cluster, 1)
     cluster.submit("team/urgent", {"1g.10gb": 1}, priority=1)
-    run(cluster, 1)
+    run(cluster, 3)
     amend(cluster, "node-0", unschedulable=False)
     run(cluster, 5)
     assert {name for name, (node, _) in where(cluster).items() if not node} == {"6", "7"}

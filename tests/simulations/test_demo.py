@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import pytest
 
 from simulations import demo
+from simulations.pace import QUICKEST
 from tests.architecture import ROOT
 
 CHAPTERS = (
@@ -145,3 +146,16 @@ def test_a_story_that_does_not_end_well_exits_with_1(
     monkeypatch.setattr(demo, "PATIENCE", 10.0)
     assert demo.main(["--fast"]) == 1
     assert "0 of 12 requests are fulfilled" in capsys.readouterr().out
+
+
+def test_the_time_of_the_last_pod_is_taken_apart() -> None:
+    """The parts add up to the longest wait, and mig-manager is charged with its own run alone."""
+    text = told().decode()
+    parts = {
+        what: float(s)
+        for s, what in re.findall(r"^ +([0-9.]+) s  (.+)$", text.split("Where the time")[1], re.M)
+    }
+    longest = max(float(found) for found in re.findall(r"longest ([0-9.]+) s", text))
+    assert sum(parts.values()) == pytest.approx(longest)
+    assert parts["mig-manager cuts the GPUs"] == QUICKEST
+    assert parts["nodes come back one after the other"] > 0

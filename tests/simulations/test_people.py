@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from hypothesis import given, settings
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from autoslicer.core import names
 from autoslicer.core.phases import Phase, live, phase
-from autoslicer.core.rows import Taint
+from autoslicer.core.rows import ReconfigurationRow, Taint
 from simulations.cluster import START, Cluster
 from simulations.executor import Executor
 from tests.simulations.worlds import H100, LONGEST, Arrival, amend, auto, expect, hold_slices, pods
@@ -47,8 +47,8 @@ def do(cluster: Cluster, deed: Deed) -> None:
         case "stop mig-manager":
             pod = world.pods[f"gpu-operator/nvidia-mig-manager-{NODE}"]
             world.write(replace(pod, ready=False))
-        case "delete the node":
-            world.delete(world.nodes[NODE])
+        case "remove the node":
+            cluster.remove_node(NODE)
 
 
 def live_through(deeds: Sequence[Deed], *, agent: bool = False) -> Cluster:
@@ -57,7 +57,7 @@ def live_through(deeds: Sequence[Deed], *, agent: bool = False) -> Cluster:
     cluster.add_node(NODE, H100, 2, "all-7g.80gb", agent=agent)
     expect(cluster, [Arrival(0, "3g.40gb", duration=20), Arrival(15, "1g.10gb"), Arrival(50, "3g.40gb")])
     for deed in deeds:
-        cluster.world.clock.after(deed.at, lambda deed=deed: do(cluster, deed))  # type: ignore[misc]
+        cluster.world.on_node(NODE, deed.at, lambda deed=deed: do(cluster, deed))  # type: ignore[misc]
     for now in Executor(cluster.world).moments():
         assert now - START < LONGEST, "the world does not come to rest"
         hold_slices(cluster)
@@ -67,7 +67,12 @@ def live_through(deeds: Sequence[Deed], *, agent: bool = False) -> Cluster:
 def end(cluster: Cluster) -> tuple[Phase, str]:
     """The phase of the first change, and the reason of its end."""
     change = cluster.world.changes[f"{NODE}-1"]
-    return phase(change), next(c.reason for c in change.status.conditions if c.type == "Succeeded")
+    return phase(change), ended_by(change)
+
+
+def ended_by(change: ReconfigurationRow) -> str:
+    """The reason of a change's end."""
+    return next(c.reason for c in change.status.conditions if c.type == "Succeeded")
 
 
 WHAT = (
@@ -133,9 +138,25 @@ def test_a_foreign_relabel_is_respected() -> None:
     assert len(cluster.world.changes) == 1
 
 
-def test_a_deleted_node_ends_its_change() -> None:
-    """There is nothing to undo where the node is gone."""
-    assert end(live_through([Deed(3, "delete the node")])) == (Phase.CANCELLED, "NodeGone")
+@settings(max_examples=60, deadline=None)
+@given(deeds, st.integers(0, 240).map(lambda quarters: quarters / 4), st.booleans())
+def test_a_node_that_goes_ends_its_change(deeds: list[Deed], at: float, agent: bool) -> None:
+    """There is nothing to undo where the node is gone, in whichever phase: nothing of it moves any more."""
+    cluster = live_through([Deed(at, "remove the node"), *deeds], agent=agent)
+    world = cluster.world
+    changes = list(world.changes.values())
+    assert not [change.name for change in changes if live(change)]
+    assert not world.nodes
+    assert not world.mignodes
+    assert not any(pod.node for pod in world.pods.values() if not pod.finished)
+    last = [change.status.steps[-1] for change in changes if ended_by(change) == "NodeGone"]
+    assert all(step.phase is Phase.CANCELLED for step in last)
+    event(f"it was in the phase {changes[-1].status.steps[-2].phase if last else 'of no change'}")
+
+
+def test_a_change_that_has_begun_ends_with_its_node() -> None:
+    """The change says why it ended."""
+    assert end(live_through([Deed(3, "remove the node")])) == (Phase.CANCELLED, "NodeGone")
 
 
 def test_foreign_taints_stay() -> None:

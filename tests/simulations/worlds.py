@@ -65,8 +65,9 @@ class Scene:
         cluster = Cluster(self.policy)
         for number, machine in enumerate(self.machines):
             name = f"node-{number}"
+            cpu = machine.cpu * 1000
             cluster.add_node(
-                name, machine.product, machine.gpus, machine.config, cpu=machine.cpu, agent=machine.agent
+                name, machine.product, machine.gpus, machine.config, cpu=cpu, agent=machine.agent
             )
         guard(cluster)
         expect(cluster, self.arrivals)

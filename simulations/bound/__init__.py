@@ -1,0 +1,1 @@
+"""What no schedule can beat: clairvoyant lower bounds on how long pods wait."""

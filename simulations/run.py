@@ -1,0 +1,134 @@
+"""One strategy meets a scenario's jobs, and how it did."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain
+
+from simulations.arrivals import Arrivals
+from simulations.history.history import History
+from simulations.history.recorder import Recorder
+from simulations.strategies.strategy import Strategy
+from simulations.summary import DIGITS, Summary, summary
+from simulations.tally import Tally
+from simulations.workload.job import Job
+
+PATIENCE_SECONDS = 8 * 86400.0
+"""so long after the last pod or node came or went nobody watches where nothing runs: every window of a week
+has come up"""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a strategy did.
+
+    Attributes:
+        strategy: its name.
+        pods: how many have come.
+        completed: how many have ended.
+        unserved: how many had no node at the end: never bound, or evicted and not bound again.
+        waits: from arrival to binding, over the pods that ask for slices. Those that were never bound count
+            with the time from their arrival to the end; of one that was evicted the first binding counts.
+        waits_by_profile: the same by each pod's first profile by name.
+        makespan: seconds from the start until a pod came, was bound, was evicted or ended last.
+        reshapes: how many changes of nodes have reached their layout.
+        gpus_changed: GPUs that got another layout in them.
+        node_unavailable: seconds, summed over the nodes, in which a node took no pod because it was changed.
+        evictions: pods that were deleted while they ran, by the strategy or with their node.
+        utilisation: the part of all memory slices that there were, over the makespan, that pods have held.
+        thought: real seconds that its planning has taken.
+    """
+
+    strategy: str
+    pods: int
+    completed: int
+    unserved: int
+    waits: Summary
+    waits_by_profile: Mapping[str, Summary]
+    makespan: float
+    reshapes: int
+    gpus_changed: int
+    node_unavailable: float
+    evictions: int
+    utilisation: float
+    thought: float
+
+
+def run(name: str, strategy: Strategy, jobs: Iterator[Job]) -> Outcome:
+    """Live until every job has ended, or nothing happens any more.
+
+    Raises:
+        InputError: the trace cannot be read on, or brings a pod while another one of its name is alive.
+    """
+    start = strategy.world.clock.now
+    return _outcome(name, strategy, _lived(strategy, jobs, _unseen), start)
+
+
+def recorded(name: str, strategy: Strategy, jobs: Iterator[Job]) -> tuple[Outcome, History]:
+    """The same, with the history of the run.
+
+    Raises:
+        InputError: as `run` does.
+    """
+    start = strategy.world.clock.now
+    recorder = Recorder(strategy.world, strategy.gpus)
+    tally = _lived(strategy, jobs, recorder.look)
+    never = (profile for profile, _ in tally.waiting())
+    return _outcome(name, strategy, tally, start), recorder.history(name, tally.last, tally.waits, never)
+
+
+def bound_within(strategy: Strategy, jobs: Iterator[Job], seconds: float) -> tuple[int, int]:
+    """Live on, and count the pods with slices that came, and those bound so soon after they came.
+
+    One that lost its node and has none at the end counts among those that came alone.
+
+    Raises:
+        InputError: as `run` does.
+    """
+    tally = _lived(strategy, jobs, _unseen)
+    waits = [wait for values in tally.waits.values() for wait in values]
+    never = sum(bool(profile) for profile, _ in tally.waiting())
+    lost = sum(bool(profile) and wait <= seconds for profile, wait in tally.waiting_again())
+    return len(waits) + never, sum(wait <= seconds for wait in waits) - lost
+
+
+def _lived(strategy: Strategy, jobs: Iterator[Job], look: Callable[[], None]) -> Tally:
+    """Let everything happen, and look at each moment after all of it."""
+    arrivals = Arrivals(strategy.world, jobs, strategy.admit)
+    tally = Tally(strategy.world, arrivals, strategy.gpus)
+    for now in strategy.moments():
+        look()
+        patience = max(tally.last, strategy.settled) + PATIENCE_SECONDS
+        if arrivals.over and (not arrivals.alive or (tally.idle and now > patience)):
+            break
+    return tally
+
+
+def _unseen() -> None:
+    """Nobody looks."""
+
+
+def _outcome(name: str, strategy: Strategy, tally: Tally, start: float) -> Outcome:
+    waits = {profile: array("d", values) for profile, values in tally.waits.items()}
+    waiting = tally.waiting()
+    for profile, wait in waiting:
+        if profile:
+            waits.setdefault(profile, array("d")).append(wait)
+    makespan, offered = tally.last - start, tally.offered
+    return Outcome(
+        strategy=name,
+        pods=tally.pods,
+        completed=tally.completed,
+        unserved=len(waiting) + len(tally.waiting_again()),
+        waits=summary(array("d", chain.from_iterable(waits.values()))),
+        waits_by_profile={profile: summary(waits[profile]) for profile in sorted(waits)},
+        makespan=round(makespan, DIGITS),
+        reshapes=tally.reshapes,
+        gpus_changed=tally.gpus_changed,
+        node_unavailable=round(tally.unavailable, DIGITS),
+        evictions=tally.evictions,
+        utilisation=round(tally.held / offered, 4) if offered else 0.0,
+        thought=strategy.thought,
+    )

@@ -1,0 +1,107 @@
+"""The lines of a trace, one at a time, each parsed or told as a mistake with its number."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+from autoslicer.core.plain_text import plain
+from simulations.workload.job import Job
+from simulations.workload.mistakes import InputError, Kind, Mistake
+
+LONGEST = 1 << 20
+"""bytes of a line"""
+EMPTY = "holds no job; a trace needs at least one"
+_BOM = b"\xef\xbb\xbf"
+
+Lenient = Counter[Kind] | None
+"""counts the skipped lines by kind of mistake; None where the first mistake ends the reading"""
+Parsed = TypeVar("Parsed")
+
+
+def parsed(path: Path, parse: Callable[[str], Parsed], lenient: Lenient = None) -> Iterator[Parsed]:
+    """What `parse` makes of each line that is not blank; no more than one line is held.
+
+    Raises:
+        InputError: the file cannot be read, holds nothing, or a line is wrong and `lenient` is None.
+    """
+    found = False
+    for number, raw in _numbered(path):
+        try:
+            text = _text(raw)
+            if not text.strip():
+                continue
+            result = parse(text)
+        except Mistake as mistake:
+            if lenient is None:
+                raise InputError(f"{called(path)}:{number}: {mistake}") from None
+            lenient[mistake.kind] += 1
+            continue
+        found = True
+        yield result
+    if not found:
+        raise InputError(f"{called(path)}: {EMPTY}")
+
+
+def called(path: Path) -> str:
+    """What mistakes call a file."""
+    return plain(str(path))
+
+
+def _numbered(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Each line with its number, without a byte order mark; of one that is too long only a beginning."""
+    try:
+        with path.open("rb") as file:
+            number = 0
+            while raw := file.readline(LONGEST + 1):
+                number += 1
+                if len(raw) > LONGEST:
+                    _skip(file, raw)
+                yield number, raw.removeprefix(_BOM) if number == 1 else raw
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"{called(path)}: cannot be read: {reason}") from None
+
+
+def _skip(file: BinaryIO, raw: bytes) -> None:
+    """Go on to the next line."""
+    while raw and not raw.endswith(b"\n"):
+        raw = file.readline(LONGEST)
+
+
+def _text(raw: bytes) -> str:
+    if len(raw) > LONGEST:
+        raise Mistake(Kind.LENGTH, "", "the line is too long", f"a job needs no more than {LONGEST} bytes")
+    try:
+        return raw.decode("utf-8").rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        byte = f"byte {error.start + 1} of the line is 0x{raw[error.start]:02x}"
+        raise Mistake(Kind.TEXT, "", f"{byte}, which is no UTF-8", "a trace is UTF-8 text") from None
+
+
+@dataclass(slots=True)
+class InOrder:
+    """Parses lines into jobs and refuses one that arrives before the last.
+
+    Attributes:
+        parse: a line.
+    """
+
+    parse: Callable[[str], Job]
+    _last: float = 0.0
+
+    def __call__(self, text: str) -> Job:
+        """The line's job.
+
+        Raises:
+            Mistake: `parse` finds one, or the arrival runs back.
+        """
+        job = self.parse(text)
+        if job.arrival < self._last:
+            wrong = f"{job.arrival} is before {self._last}, when the job above arrives"
+            raise Mistake(Kind.ORDER, "arrival", wrong, "sort the lines by arrival")
+        self._last = job.arrival
+        return job

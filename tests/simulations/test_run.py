@@ -1,0 +1,204 @@
+"""A simulation keeps its books: no slice is used twice, every pod ends once, and all figures add up."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import pytest
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+
+from autoslicer.core.budgets import Budget
+from autoslicer.core.fitting import slices
+from autoslicer.core.rows import PodRow
+from simulations.run import Outcome, run
+from simulations.scenario.scenario import Node, Scenario, Timing
+from simulations.strategies.registry import STRATEGIES
+from simulations.strategies.strategy import Strategy
+from simulations.workload.job import Job
+from simulations.workload.mistakes import InputError
+from simulations.workload.source import Format, Trace
+from simulations.world import Row
+from solver.profile_name import resource_name
+from tests.simulations.worlds import A30, H100, auto
+
+CONFIGS = {H100: ("all-7g.80gb", "all-1g.10gb", "all-balanced"), A30: ("all-4g.24gb", "all-1g.6gb")}
+PROFILES = ("1g.10gb", "2g.20gb", "3g.40gb", "7g.80gb", "1g.6gb", "4g.24gb")
+GIB = 1 << 30
+TIMING = Timing()
+
+nodes = st.sampled_from(sorted(CONFIGS)).flatmap(
+    lambda product: st.builds(
+        Node,
+        name=st.just(""),
+        product=st.just(product),
+        gpus=st.integers(1, 2),
+        config=st.sampled_from(CONFIGS[product]),
+        cpu=st.sampled_from((4_000, 64_000)),
+        memory=st.just(64 * GIB),
+        labels=st.just({}),
+        taints=st.just(()),
+        agent=st.booleans(),
+    )
+)
+jobs = st.lists(
+    st.builds(
+        lambda at, profile, count, cpu, priority, duration: Job(
+            "", at, duration, {resource_name(profile): count, **({"cpu": cpu} if cpu else {})}, priority
+        ),
+        st.integers(0, 1200).map(lambda quarters: quarters / 4),
+        st.sampled_from(PROFILES),
+        st.sampled_from((1, 1, 2)),
+        st.sampled_from((0, 500, 3000)),
+        st.sampled_from((0, 0, 10)),
+        st.sampled_from((0.0, 7.25, 90.0, 400.0)),
+    ),
+    min_size=1,
+    max_size=12,
+)
+timings = st.builds(
+    Timing,
+    schedule=st.sampled_from((0.0, 0.25)),
+    apply=st.sampled_from((5.0, 30.0)),
+    plugin=st.sampled_from((0.0, 6.0, 15.0)),
+    failure_rate=st.just(0.0),
+)
+
+
+def scenario(machines: Sequence[Node], timing: Timing = TIMING, **policy: object) -> Scenario:
+    """Some nodes with GPUs under a policy that acts at once; its workload is not read."""
+    named = tuple(replace(node, name=f"node-{number}") for number, node in enumerate(machines))
+    unread = Trace(path=None, format=Format.AUTOSLICER)  # type: ignore[arg-type]
+    acting = auto(pending_seconds=0, batch_idle_seconds=0, batch_max_seconds=0, canary=False, budgets=())
+    return Scenario(named, None, unread, replace(acting, **policy), timing, (), 1, {})  # type: ignore[arg-type]
+
+
+def named(found: Sequence[Job]) -> list[Job]:
+    """The jobs by arrival, each with a name of its own."""
+    ordered = sorted(found, key=lambda job: job.arrival)
+    return [replace(job, pod=f"team/{number}") for number, job in enumerate(ordered)]
+
+
+def booked(strategy: Strategy) -> Counter[str]:
+    """From now on, how often each pod ends; a write fails where time ran back or a slice is missing."""
+    ended, last = Counter[str](), [strategy.world.clock.now]
+
+    def look(old: Row | None, new: Row | None) -> None:
+        now = strategy.world.clock.now
+        assert last[0] <= now, "time ran back"
+        last[0] = now
+        if isinstance(new, PodRow) and new.phase == "Succeeded" and old is not None:
+            ended[new.key] += old.phase != "Succeeded"  # type: ignore[union-attr]
+        if isinstance(new, PodRow) and new.phase == "Running":
+            held = Counter(
+                instance.profile
+                for gpu in strategy.gpus[new.node]
+                for instance in gpu.instances or ()
+                if instance.holder == new.key
+            )
+            assert held == slices(new.requests), f"{new.key} runs without its slices"
+
+    strategy.world.watch(look)
+    return ended
+
+
+def add_up(outcome: Outcome, given: Sequence[Job], ended: Counter[str], capacity: int) -> None:
+    """The figures say of the jobs what happened to them."""
+    assert outcome.pods == len(given) == outcome.completed + outcome.unserved
+    assert sum(ended.values()) == len(ended) == outcome.completed
+    asked = Counter(next(iter(slices(job.requests))) for job in given)
+    assert set(outcome.waits_by_profile) == set(asked)
+    means = outcome.waits_by_profile.items()
+    total = math.fsum(found.mean * asked[profile] for profile, found in means)
+    assert total == pytest.approx(outcome.waits.mean * len(given), abs=0.01 * len(given))
+    for found in (outcome.waits, *outcome.waits_by_profile.values()):
+        assert 0 <= found.p50 <= found.p95 <= found.p99 <= found.max <= outcome.makespan
+    assert 0 <= outcome.utilisation <= 1
+    longest = max((job.arrival + job.duration for job in given if job.pod in ended), default=0)  # type: ignore[operator]
+    assert outcome.makespan >= longest
+    assert outcome.reshapes <= outcome.gpus_changed or not outcome.gpus_changed
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+@settings(max_examples=25, deadline=None)
+@given(st.lists(nodes, min_size=1, max_size=3), jobs, timings)
+def test_books_are_kept(name: str, machines: list[Node], given_jobs: list[Job], timing: Timing) -> None:
+    """Whatever comes and whoever plans: nothing is used twice, lost or counted twice."""
+    found = named(given_jobs)
+    strategy = STRATEGIES[name](scenario(machines, timing))
+    ended = booked(strategy)
+    outcome = run(name, strategy, iter(found))
+    units = sum(gpu.geometry.memory_slices for gpus in strategy.gpus.values() for gpu in gpus)
+    add_up(outcome, found, ended, units)
+    event("nodes were changed" if outcome.reshapes else "no node was changed")
+    event("some pods were never served" if outcome.unserved else "every pod was served")
+
+
+H100_NODE = Node("", H100, 1, "all-7g.80gb", 64_000, 64 * GIB, {}, (), True)
+
+
+def outcome(name: str, found: Sequence[Job], timing: Timing = TIMING, **policy: object) -> Outcome:
+    return run(name, STRATEGIES[name](scenario([H100_NODE], timing, **policy)), iter(named(found)))
+
+
+def test_the_figures_of_one_pod() -> None:
+    """A pod that fits waits for the scheduler alone, and holds its slices from binding to its end."""
+    whole = Job("", 10.0, 100.0, {resource_name("7g.80gb"): 1})
+    found = outcome("static", [whole])
+    assert (found.pods, found.completed, found.unserved) == (1, 1, 0)
+    assert found.waits.mean == found.waits_by_profile["7g.80gb"].max == 0.25
+    assert found.makespan == pytest.approx(10.0 + 0.25 + 100.0, abs=1.0)
+    assert found.utilisation == pytest.approx(100.5 / found.makespan, abs=0.01)
+    assert (found.reshapes, found.node_unavailable) == (0, 0.0)
+
+
+def test_a_change_costs_what_the_timing_says() -> None:
+    """A pod that needs another layout waits for mig-manager and the device plugin, as long as each takes."""
+    small = [Job("", 0.0, 50.0, {resource_name("1g.10gb"): 1})]
+    quick = outcome("autoslicer", small, Timing(apply=5.0, plugin=5.0))
+    slow = outcome("autoslicer", small, Timing(apply=65.0, plugin=35.0))
+    assert (quick.reshapes, quick.gpus_changed, quick.completed) == (1, 1, 1)
+    assert slow.waits.mean - quick.waits.mean == pytest.approx(90.0, abs=1.0)
+    assert slow.node_unavailable - quick.node_unavailable == pytest.approx(90.0, abs=1.0)
+
+
+def test_a_run_that_fails_costs_time_and_not_the_pod() -> None:
+    """Where half of mig-manager's runs fail, pods wait longer and are served all the same."""
+    small = [Job("", 600.0 * n, 50.0, {resource_name(("1g.10gb", "3g.40gb")[n % 2]): 1}) for n in range(20)]
+    well, badly = outcome("autoslicer", small), outcome("autoslicer", small, Timing(failure_rate=0.5))
+    assert well.completed == badly.completed == 20
+    assert badly.waits.mean > well.waits.mean + 10
+
+
+def test_who_is_never_served_has_waited_until_the_end() -> None:
+    """A strategy does not look better by leaving pods out."""
+    jobs = [
+        Job("", 0.0, 300.0, {resource_name("7g.80gb"): 1}),
+        Job("", 100.0, 1.0, {resource_name("1g.10gb"): 1}),
+    ]
+    found = outcome("static", jobs)
+    assert found.unserved == 1
+    assert found.waits.max == pytest.approx(found.makespan - 100.0)
+
+
+def test_wishes_for_the_night_do_not_keep_a_simulation_from_ending() -> None:
+    """A budget that opens at night wakes the controller for ever, and the run ends all the same."""
+    shut = (Budget("0", "0 1 * * *", 3600),)
+    impossible = [Job("", 0.0, 10.0, {resource_name("1g.6gb"): 1})]
+    assert outcome("autoslicer", impossible, budgets=shut).unserved == 1
+
+
+def test_two_pods_of_one_name_at_a_time_are_a_mistake() -> None:
+    """Which of them a line means could not be told; one after the other is well."""
+
+    def pair(second: float) -> Iterator[Job]:
+        for at in (0.0, second):
+            yield Job("team/same", at, 30.0, {resource_name("7g.80gb"): 1})
+
+    strategy = STRATEGIES["static"]
+    assert run("static", strategy(scenario([H100_NODE])), pair(100.0)).completed == 2
+    with pytest.raises(InputError, match=r"team/same arrives at 10\.0 s while"):
+        run("static", strategy(scenario([H100_NODE])), pair(10.0))
