@@ -30,7 +30,7 @@ class BadInputError(CommandError):
 
 
 class UnreachableError(CommandError):
-    """The API server does not answer, or there is no kubeconfig that leads to one."""
+    """The API server or a Dask scheduler does not answer, or no kubeconfig leads to one."""
 
     code = ExitCode.UNREACHABLE
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -77,6 +77,10 @@ class Session:
     def patch(self, path: str, body: Object) -> None:
         """Merge `body` into the object at a path; a resourceVersion in it is a precondition."""
         self._run(self._client.patch(path, body))
+
+    def run(self, task: Callable[[Client], Coroutine[Any, Any, None]]) -> None:
+        """Do something of several requests to its end."""
+        self._runner.run(task(self._client))
 
     def _run(self, request: Coroutine[Any, Any, Object]) -> Object:
         from autoslicer.cluster import client

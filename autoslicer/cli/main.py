@@ -14,7 +14,10 @@ from autoslicer.cli.failures import ClosedPipeError, CommandError, ExitCode
 
 COMMANDS = {
     "plan": "plan",
+    "capacity": "capacity",
+    "simulate": "simulate",
     "snapshot": "snapshot",
+    "record": "record",
     "profiles": "profiles",
     "crds": "basics",
     "configs": "configs",

@@ -1,0 +1,66 @@
+"""`-o html=FILE`: a simulation's report as a file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from autoslicer.cli.failures import BadInputError, CommandError
+from autoslicer.cli.output import Format, say
+
+if TYPE_CHECKING:
+    from simulations.history.history import History
+    from simulations.run import Outcome
+    from simulations.scenario.scenario import Scenario
+
+FORMATS = "|".join((*Format, "html=FILE"))
+
+
+def asked(form: str, *, alone: bool) -> tuple[Format, Path | None]:
+    """The format for stdout, and the file for a report; None where none is asked for.
+
+    Args:
+        form: what `-o` is.
+        alone: one scenario is simulated, and not several.
+
+    Raises:
+        BadInputError: the format is not known, or none of several scenarios.
+        CommandError: there is no folder for the file.
+    """
+    kind, equals, name = form.partition("=")
+    if kind == "html" and equals and name:
+        if not alone:
+            raise BadInputError("-o html=FILE tells of one scenario; leave out --sweep and --seeds")
+        file = Path(name)
+        if not file.parent.is_dir():
+            raise CommandError(f"{name}: cannot be written: there is no folder {file.parent}")
+        return Format.TABLE, file
+    if form not in list(Format):
+        raise BadInputError(f"-o is {form!r}; it must be {', '.join(Format)} or html=FILE")
+    return Format(form), None
+
+
+def write(
+    file: Path,
+    scenario: Scenario,
+    digest: str,
+    recordings: Sequence[tuple[Outcome, History]],
+    bound: float | None,
+    *,
+    lenient: bool,
+) -> None:
+    """Write the report.
+
+    Raises:
+        CommandError: the file cannot be written.
+    """
+    from simulations.report.page import Study, page
+
+    outcomes, histories = zip(*recordings, strict=True)
+    text = page(Study(outcomes, histories, scenario.document, digest, bound, lenient))
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise CommandError(f"{file}: cannot be written: {error.strerror}") from None
+    say(f"report: {file}")
