@@ -52,12 +52,12 @@ chaos: sync ## Kills in every phase of real changes, faults by the hundred, and 
 	@"$(UV)" run --no-sync python -m tests.chaos $(ARGS)
 
 .PHONY: bench
-bench: uv debian sync ## Measure our own share of the time to a slice on the real control plane (a minute or two)
+bench: sync ## Measure our own share of the time to a slice on the real control plane (a minute or two)
 	@"$(UV)" run --no-sync python -m tests.cluster.tools
 	@"$(UV)" run --no-sync python -m benchmarks.own_share $(ARGS)
 
 .PHONY: bench-calm
-bench-calm: uv debian sync ## A minute of rest and two of storm on the real control plane: what is written, what waits, what grows
+bench-calm: sync ## A minute of rest and two of storm on the real control plane: what is written, what waits, what grows
 	@"$(UV)" run --no-sync python -m tests.cluster.tools
 	@"$(UV)" run --no-sync python -m benchmarks.calm $(ARGS)
 
@@ -66,9 +66,14 @@ bench-planner: sync ## Compare our plans with first-fit, best-fit and nos on gen
 	@"$(UV)" run --no-sync python -m benchmarks.planner $(ARGS)
 
 .PHONY: bench-fidelity
-bench-fidelity: uv debian sync ## See whether pods get the slices that were cut for them beside older rivals (half an hour)
+bench-fidelity: sync ## See whether pods get the slices that were cut for them beside older rivals (half an hour)
 	@"$(UV)" run --no-sync python -m tests.cluster.tools
 	@"$(UV)" run --no-sync python -m benchmarks.fidelity $(ARGS)
+
+.PHONY: bench-agreement
+bench-agreement: sync ## Live one trace on the real control plane and in virtual time, and compare (a quarter of an hour)
+	@"$(UV)" run --no-sync python -m tests.cluster.tools
+	@"$(UV)" run --no-sync python -m benchmarks.agreement $(ARGS)
 
 .PHONY: docs
 docs: sync ## Write the module list of docs/architecture.md anew
