@@ -126,7 +126,7 @@ def test_watching_for_something_fails_as_soon_as_it_ends(cluster: Cluster) -> No
 
 
 def test_an_error_of_a_played_part_fails_one_test(cluster: Cluster) -> None:
-    """What broke in the thread that plays the nodes fails the test that it is found after, and no later one."""
+    """An error in the thread that plays nodes fails the test after which it is found, and no later one."""
     cluster.played.errors.append("Traceback: the kubelet broke")
     with pytest.raises(AssertionError, match="the kubelet broke"):
         cluster.reset()

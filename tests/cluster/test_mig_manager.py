@@ -120,7 +120,7 @@ def test_another_name_for_the_same_layout(cluster: Cluster, gpu: str) -> None:
 
 
 def test_a_machine_that_is_gone_runs_no_mig_manager(cluster: Cluster, gpu: str) -> None:
-    """Whoever still plays the pod of a machine that was taken away starts nothing; while it is there, he does."""
+    """Whoever still plays the pod of a machine that was taken away starts nothing; before, he does."""
     manager = cluster.played.nodes[gpu].mig_manager
     pod: dict[str, object] = {"metadata": {"uid": "another"}}
     file = next(cluster.played.directory.glob(f"{gpu}/*/config.yaml"))
