@@ -6,6 +6,9 @@ from typing import Any
 
 import yaml
 
+DEEPEST = 200
+"""levels of nesting that are read: the parser recurses in C, where no limit ends it in time"""
+
 
 class NotYamlError(Exception):
     """The text is no YAML; the message says where and why, as far as that is known."""
@@ -39,12 +42,23 @@ def parsed(text: str) -> Any:
     """The document in a text, of plain types only.
 
     Raises:
-        NotYamlError: it is no YAML, or several documents.
+        NotYamlError: it is no YAML, or several documents, or nested more than `DEEPEST` levels deep.
     """
     try:
+        _not_too_deep(text)
         return yaml.load(text, Loader=_Loader)  # a safe loader: it makes no objects
     except yaml.YAMLError as error:
         raise NotYamlError(_place(error)) from None
+
+
+def _not_too_deep(text: str) -> None:
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            assert event.start_mark is not None, "every event that was parsed has its place"
+            line = event.start_mark.line + 1
+            raise NotYamlError(f": line {line}: is nested too deeply; {DEEPEST} levels are read")
 
 
 def written(document: Any, width: int) -> str:

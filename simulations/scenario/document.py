@@ -75,7 +75,7 @@ def read(file: Path) -> Document:
     """
     name = called(file)
     try:
-        return _parsed(_text(file, name), name)
+        return _parsed(_text(file, name), name, "a scenario has apiVersion, kind, cluster and workload")
     except _YamlMistake as mistake:
         raise InputError(plain(f"{name}:{mistake.line}: {mistake}")) from None
 
@@ -87,7 +87,7 @@ def value(text: str) -> Any:
         ValueError: there is none; the message says why.
     """
     try:
-        return _parsed(text, "").value
+        return _parsed(text, "", "write what it is to be, or null").value
     except _YamlMistake as mistake:
         raise ValueError(str(mistake)) from None
 
@@ -110,7 +110,7 @@ def _text(file: Path, name: str) -> str:
         raise InputError(f"{name}:{line}: {byte}; a scenario is UTF-8 text") from None
 
 
-def _parsed(text: str, name: str) -> Document:
+def _parsed(text: str, name: str, expected: str) -> Document:
     try:
         _not_too_deep(text)
         nodes = list(yaml.compose_all(text, Loader=_Loader))
@@ -121,7 +121,7 @@ def _parsed(text: str, name: str) -> Document:
     except yaml.YAMLError as error:
         raise _YamlMistake(1, f"is no YAML: {str(error).splitlines()[0]}") from None
     if not nodes:
-        raise _YamlMistake(1, "is empty; write what it is to be, or null")
+        raise _YamlMistake(1, f"is empty; {expected}")
     if len(nodes) > 1:
         line = _line(nodes[1].start_mark)
         raise _YamlMistake(line, "a second document begins; a file holds one")

@@ -21,6 +21,7 @@ MALFORMED = {
     "cut off": json.dumps(waiting_for_a_reshape())[:-40],
     "not YAML": "items: [\n",
     "two documents": "kind: List\n---\nkind: List\n",
+    "deep": "kind: List\nitems: " + "[" * 300_000,
     "a table": "NAME    STATUS   ROLES\ngpu-0   Ready    <none>\n",
     "a number": "42",
     "an array": "[]",
@@ -40,6 +41,20 @@ def test_a_document_that_is_no_list_is_refused(autoslicer: Command, saved: Saved
     ended = autoslicer("plan", "-f", path)
     assert (ended.code, ended.out) == (2, "")
     assert ended.sentence.startswith(path)
+
+
+def test_what_is_nested_too_deeply_is_refused_at_its_line(autoslicer: Command, saved: Saved) -> None:
+    """The parser would run out of stack; a hundred levels are read."""
+    well, deep = ("[" * depth + "]" * depth for depth in (100, 300_000))
+    text = yaml.safe_dump(waiting_for_a_reshape())
+    path = saved(f"{text}ignored: {well}\n")
+    assert autoslicer("plan", "-f", path).code == 0
+    path = saved(f"{text}ignored: {deep}\n")
+    ended = autoslicer("plan", "-f", path)
+    assert (ended.code, ended.out) == (2, "")
+    lines = text.count("\n") + 1
+    told = f"line {lines}: is nested too deeply; 200 levels are read"
+    assert ended.sentence == f"{path} is neither JSON nor YAML: {told}"
 
 
 def test_bytes_that_are_no_text_are_refused(autoslicer: Command, tmp_path: Path) -> None:

@@ -23,8 +23,8 @@ BOMB = "a: &a [1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "1: is empty; write what it is to be, or null"),
-        ("# nothing\n", "1: is empty; write what it is to be, or null"),
+        ("", "1: is empty; a scenario has apiVersion, kind, cluster and workload"),
+        ("# nothing\n", "1: is empty; a scenario has apiVersion, kind, cluster and workload"),
         ("kind: Scenario\n\tcluster: 1\n", "2: is no YAML: found a tab character that violates indentation"),
         ("kind: [\n", "2: is no YAML: did not find expected node content"),
         ("kind: \x07\n", "1: is no YAML: unacceptable character #x0007: control characters are not allowed"),
