@@ -42,8 +42,10 @@ class Agent:
 
     def _beat(self) -> None:
         """What it saw is as new as its last look at the latest; between changes all looks see the same."""
-        row = self.world.mignodes.get(self.node)
-        if row is not None and (looks := (self.world.clock.now - row.observed) // PERIOD_SECONDS) > 0:
+        row, node = self.world.mignodes.get(self.node), self.world.nodes.get(self.node)
+        if row is None or node is None or not node.ready:
+            return
+        if (looks := (self.world.clock.now - row.observed) // PERIOD_SECONDS) > 0:
             observed = row.observed + looks * PERIOD_SECONDS
             self.world.mignodes[self.node] = MigNodeRow(row.name, observed, row.driver, row.gpus)
 

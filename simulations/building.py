@@ -24,7 +24,7 @@ def build(scenario: Scenario, *, operated: bool = True) -> Cluster:
         InputError: the dump cannot be read.
     """
     timing = scenario.timing
-    pace = Pace(timing.schedule, timing.apply, timing.plugin)
+    pace = Pace(timing.schedule, timing.apply, timing.plugin, timing.reboot)
     luck = Luck(scenario.seed, timing.failure_rate)
     if scenario.snapshot is not None:
         return restore(read_dump(scenario.snapshot), scenario.policy, pace, luck, operated=operated).cluster

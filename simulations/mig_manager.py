@@ -12,6 +12,7 @@ from autoslicer.core.rows import ConfigMapRow, NodeRow, PodRow
 from simulations.gpu import Gpu, NvmlError
 from simulations.pace import MEASURED, Pace
 from simulations.projection import Projection
+from simulations.successor import evict
 from simulations.world import Row, World
 from solver import geometry
 from solver.problem import Counts
@@ -28,6 +29,8 @@ POD_SECONDS = 2.0
 """from a deleted pod to the one that the DaemonSet makes after it"""
 TOLERATED = ("nvidia.com/gpu", "node.kubernetes.io/")
 """the taints that the pods of the operator's DaemonSets tolerate"""
+AMPERE = ("A100", "A30")
+"""begin the names of the models whose MIG mode takes effect only after a reset of the GPU, and outlasts it"""
 TOUCH_SECONDS = 1.0
 """from a write to its pod to the kubelet's sync of the file"""
 
@@ -119,8 +122,9 @@ class MigManager:
         self._read = self.file.current()
 
     def _begin(self) -> None:
-        wanted = evidence.config(self.world.nodes[self.node])
-        if not self._busy and self._gone is None and wanted != self._taken:
+        node = self.world.nodes[self.node]
+        wanted = evidence.config(node)
+        if not self._busy and self._gone is None and node.ready and wanted != self._taken:
             self._taken, self._busy = wanted, True
             self._after(VALIDATE_SECONDS, self._validate)
 
@@ -160,8 +164,12 @@ class MigManager:
         if self.breaks():
             self._fail()
             return
+        switched = [gpu for gpu in chosen if (gpu.layout is None) != (layouts[gpu.index] is None)]
+        if self.pace.reboot and any(gpu.geometry.model.startswith(AMPERE) for gpu in switched):
+            self._reboot(layouts)
+            return
         try:
-            if any((gpu.layout is None) != (layouts[gpu.index] is None) for gpu in chosen):
+            if switched:
                 for gpu in chosen:
                     gpu.set_mode(enabled=layouts[gpu.index] is not None)
             for gpu in chosen:
@@ -172,6 +180,24 @@ class MigManager:
             self._fail()
             return
         self._after(RESTART_SECONDS, self._fall if self.trap is Trap.AFTER else self._succeed)
+
+    def _reboot(self, layouts: Mapping[int, Counts | None]) -> None:
+        """The node goes with all that runs there and no GPU keeps an instance; MIG mode is switched then."""
+        world = self.world
+        self._label(state="rebooting")
+        for pod in [pod for pod in world.pods.values() if pod.node == self.node and not pod.finished]:
+            if not pod.daemon:
+                evict(world, pod)
+        for gpu in self.gpus:
+            wanted = layouts.get(gpu.index, gpu.layout)
+            gpu.set_mode(enabled=wanted is not None)
+        world.write(replace(world.nodes[self.node], ready=False))
+        self._busy, self._succeeded, self._life = False, False, self._life + 1
+        world.on_node(self.node, self.pace.reboot, self._come_back)
+
+    def _come_back(self) -> None:
+        self.world.write(replace(self.world.nodes[self.node], ready=True))
+        self.restart()
 
     def _succeed(self) -> None:
         self._succeeded = True

@@ -13,11 +13,14 @@ class Pace:
         schedule: from what makes a pod schedulable to its binding.
         apply: from the label to mig-manager's success; at least `QUICKEST`.
         plugin: from a node that takes the device plugin's pod again to slices in allocatable.
+        reboot: how long a node is away when mig-manager reboots it to switch the MIG mode of an Ampere GPU
+            (its WITH_REBOOT); 0 where such a GPU can be reset instead. Newer ones need neither.
     """
 
     schedule: float
     apply: float
     plugin: float
+    reboot: float = 0.0
 
 
 QUICKEST = 5.0

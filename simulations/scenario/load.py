@@ -134,7 +134,11 @@ def _scenario(model: ScenarioModel, folder: Path) -> Scenario:
         workload=model.workload.source(folder, model.seed, {node.product for node in nodes}),
         policy=_policy(written["policy"]),
         timing=Timing(
-            timing.schedule_seconds, timing.apply_seconds, timing.plugin_seconds, timing.failure_rate
+            timing.schedule_seconds,
+            timing.apply_seconds,
+            timing.plugin_seconds,
+            timing.reboot_seconds,
+            timing.failure_rate,
         ),
         compare=tuple(model.compare),
         seed=model.seed,

@@ -38,6 +38,11 @@ class TimingModel(Model):
     plugin_seconds: Seconds = Field(
         15.0, description="From a node that takes the device plugin again to slices in allocatable."
     )
+    reboot_seconds: Seconds = Field(
+        0.0,
+        description="How long a node is away that is rebooted to switch the MIG mode of an Ampere GPU;"
+        " 0 where such a GPU is reset instead.",
+    )
     failure_rate: Part = Field(0.0, description="The part of mig-manager's runs that fail.")
 
 

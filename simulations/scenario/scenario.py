@@ -53,6 +53,8 @@ class Timing:
         schedule: from what makes a pod schedulable to its binding.
         apply: from the label to mig-manager's success.
         plugin: from a node that takes the device plugin's pod again to slices in allocatable.
+        reboot: how long a node is away that is rebooted for the MIG mode of an Ampere GPU; 0 where such a
+            GPU is reset instead.
         failure_rate: the part of mig-manager's runs that fail, from 0 to 1.
         reaction: from what calls for a turn of the controller to that turn.
     """
@@ -60,6 +62,7 @@ class Timing:
     schedule: float = 0.25
     apply: float = 30.0
     plugin: float = 15.0
+    reboot: float = 0.0
     failure_rate: float = 0.0
     reaction: float = 0.0
 

@@ -12,6 +12,7 @@ from autoslicer.core.rows import ConfigEntry, Taint
 from autoslicer.core.times import rfc3339
 from simulations.cluster import Cluster
 from simulations.mig_manager import CLIENTS, Trap
+from simulations.pace import MEASURED
 from tests.simulations.worlds import H100, amend, auto, run
 
 NODE, POD = "node-0", "gpu-operator/nvidia-mig-manager-node-0"
@@ -269,3 +270,44 @@ def test_a_deleted_pod_takes_its_run_with_it(cluster: Cluster) -> None:
     assert (state(cluster), cluster.gpus[NODE][0].layout) == ("pending", WHOLE)
     run(cluster, 30)
     assert (state(cluster), cluster.gpus[NODE][0].layout) == ("success", SEVEN)
+
+
+@pytest.mark.parametrize(
+    ("product", "reboot", "state_then"),
+    [("NVIDIA-A100-SXM4-80GB", 300.0, "rebooting"), ("NVIDIA-A100-SXM4-80GB", 0.0, "success"),
+     (H100, 300.0, "success")],
+)  # fmt: skip
+def test_a_switch_of_the_mig_mode_may_reboot_the_node(product: str, reboot: float, state_then: str) -> None:
+    """An Ampere GPU that cannot be reset takes its node away for that long; then the layout is made."""
+    cluster = Cluster(auto(), replace(MEASURED, reboot=reboot))
+    cluster.add_node(NODE, product, 2, "all-disabled")
+    cluster.submit("team/side", {}, cpu=1000)
+    run(cluster, 2)
+    before = cluster.world.pods["team/side"]
+    label(cluster, "all-1g.10gb")
+    run(cluster, 20)
+    away = state_then == "rebooting"
+    assert (state(cluster), cluster.world.nodes[NODE].ready) == (state_then, not away)
+    assert (cluster.world.pods["team/side"].uid != before.uid) == away
+    run(cluster, 300)
+    assert (state(cluster), cluster.world.nodes[NODE].ready) == ("success", True)
+    assert [gpu.layout for gpu in cluster.gpus[NODE]] == [SEVEN, SEVEN]
+    assert evidence.advertised(cluster.world.nodes[NODE]) == (("nvidia.com/mig-1g.10gb", 14),)
+    assert cluster.world.pods["team/side"].phase == "Running"
+
+
+def test_a_node_that_is_away_starts_no_run() -> None:
+    """A pod of mig-manager that is lost in the reboot, and another label, wait for the node to be back."""
+    made = Cluster(auto(), replace(MEASURED, reboot=300.0))
+    made.add_node(NODE, "NVIDIA-A100-SXM4-80GB", 2, "all-disabled")
+    label(made, "all-1g.10gb")
+    run(made, 20)
+    made.world.delete(made.world.pods[POD])
+    run(made, 20)
+    amend(made, NODE, labels={names.MIG_CONFIG: "all-7g.80gb"})
+    run(made, 20)
+    assert (state(made), made.world.nodes[NODE].ready) == ("rebooting", False)
+    assert [gpu.layout for gpu in made.gpus[NODE]] == [(), ()]
+    run(made, 300)
+    assert (state(made), made.world.nodes[NODE].ready) == ("success", True)
+    assert [gpu.layout for gpu in made.gpus[NODE]] == [WHOLE, WHOLE]

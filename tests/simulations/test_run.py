@@ -165,6 +165,20 @@ def test_a_change_costs_what_the_timing_says() -> None:
     assert slow.node_unavailable - quick.node_unavailable == pytest.approx(90.0, abs=1.0)
 
 
+def test_a_reboot_costs_what_the_timing_says() -> None:
+    """Where MIG is off on an A100 that cannot be reset, the controller waits out the reboot of its node."""
+    off = replace(H100_NODE, product="NVIDIA-A100-SXM4-80GB", config="all-disabled")
+    jobs = [Job("team/one", 0.0, 50.0, {resource_name("1g.10gb"): 1})]
+
+    def wait(reboot: float) -> float:
+        given = scenario([off], Timing(reboot=reboot), allow_mode_change=True)
+        found = run("autoslicer", STRATEGIES["autoslicer"](given), iter(jobs))
+        assert (found.completed, found.reshapes) == (1, 1)
+        return found.waits.mean
+
+    assert wait(120.0) - wait(0.0) == pytest.approx(120.0 + 30.0, abs=2.0)
+
+
 def test_a_run_that_fails_costs_time_and_not_the_pod() -> None:
     """Where half of mig-manager's runs fail, pods wait longer and are served all the same."""
     small = [Job("", 600.0 * n, 50.0, {resource_name(("1g.10gb", "3g.40gb")[n % 2]): 1}) for n in range(20)]

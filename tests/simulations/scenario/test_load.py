@@ -29,7 +29,7 @@ def test_the_shortest_scenario_has_defaults(tmp_path: Path) -> None:
     found = load(scenario(tmp_path))
     product = "NVIDIA-H100-80GB-HBM3"
     assert found.nodes == (Node("gpu", product, 4, "all-7g.80gb", 64_000, 256 * 2**30, {}, (), True),)
-    assert found.timing == Timing(0.25, 30, 15, 0)
+    assert found.timing == Timing(0.25, 30, 15, 0, 0)
     assert found.workload == Generation(1, 3, 1, Constant(5), {"1g.10gb": 1})
     assert (found.snapshot, found.compare, found.seed) == (None, ("autoslicer", "static"), 1)
 
@@ -64,7 +64,7 @@ workload:
     cpu: 2
     memory: 1Gi
 policy: {{suspend: true}}
-timing: {{scheduleSeconds: 1, applySeconds: 12, pluginSeconds: 3, failureRate: 0.5}}
+timing: {{scheduleSeconds: 1, applySeconds: 12, pluginSeconds: 3, rebootSeconds: 600, failureRate: 0.5}}
 compare: [static]
 seed: 7
 """
@@ -86,7 +86,7 @@ seed: 7
         cpu=2000,
         memory=2**30,
     )
-    assert (found.timing, found.compare, found.seed) == (Timing(1, 12, 3, 0.5), ("static",), 7)
+    assert (found.timing, found.compare, found.seed) == (Timing(1, 12, 3, 600, 0.5), ("static",), 7)
     assert found.policy.suspend
 
 
@@ -368,9 +368,9 @@ def test_a_policy_has_the_defaults_of_a_clusters(tmp_path: Path) -> None:
         (WORKLOAD, f"{WORKLOAD}policy: [1]\n", 8, "policy must be a mapping, not [1]"),
         (
             WORKLOAD,
-            f"{WORKLOAD}timing:\n  rebootSeconds: 3\n",
+            f"{WORKLOAD}timing:\n  bootSeconds: 3\n",
             9,
-            "timing.rebootSeconds is no field; the fields here",
+            "timing.bootSeconds is no field; did you mean rebootSeconds?",
         ),
         (
             WORKLOAD,

@@ -21,7 +21,7 @@ policy:
   trigger: {pendingSeconds: 5}
   disruption: {budgets: [{nodes: "1", reasons: [Demand]}], canary: false}
   headroom: [{profile: 1g.10gb, free: 2}]
-timing: {scheduleSeconds: 1, applySeconds: 12, pluginSeconds: 3, failureRate: 0.5}
+timing: {scheduleSeconds: 1, applySeconds: 12, pluginSeconds: 3, rebootSeconds: 600, failureRate: 0.5}
 compare: [static, autoslicer]
 seed: 7
 """
