@@ -40,6 +40,7 @@ class Knobs:
         projection_seconds: how long a kubelet takes to bring a changed ConfigMap into a running pod's file.
         touch_seconds: the same after the pod was touched.
         plugin_seconds: from the plugin's pod running to its resources being advertised.
+        discovery_seconds: from GPU feature discovery's pod running to its labels.
         plugin_returns: the plugin advertises something at all.
         mig_manager: the real mig-manager is started where its pod runs.
     """
@@ -47,6 +48,7 @@ class Knobs:
     projection_seconds: float = 60.0
     touch_seconds: float = 0.2
     plugin_seconds: float = 0.5
+    discovery_seconds: float = 0.0
     plugin_returns: bool = True
     mig_manager: bool = True
 
@@ -152,7 +154,7 @@ class Played:
         plugin, manager = running.get("nvidia-device-plugin-daemonset"), running.get("nvidia-mig-manager")
         played.plugin.play(node, plugin if self.knobs.plugin_returns else None, self.knobs.plugin_seconds)
         if "gpu-feature-discovery" in running:
-            played.plugin.discover(node)
+            played.plugin.discover(node, running["gpu-feature-discovery"], self.knobs.discovery_seconds)
         if manager is None:
             played.mig_manager.stop()
             return

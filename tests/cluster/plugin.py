@@ -21,6 +21,7 @@ class Plugin:
         self._api, self._node, self._gpus = api, node, gpus
         self._pod, self._since = "", 0.0
         self._devices: Counter[str] | None = None
+        self._discovery, self._discovers_since = "", 0.0
 
     def play(self, node: Object, pod: Object | None, delay: float) -> None:
         """Advertise what NVML shows once the plugin's pod has run for `delay`; nothing without the pod."""
@@ -39,8 +40,13 @@ class Plugin:
         """The plugin that runs now has looked at the GPUs, and looks no more."""
         return self._devices is not None
 
-    def discover(self, node: Object) -> None:
-        """Label the node as GPU feature discovery does, as soon as its pod runs."""
+    def discover(self, node: Object, pod: Object, delay: float) -> None:
+        """Label the node as GPU feature discovery does, once its pod has run for `delay`."""
+        uid = str(pod["metadata"]["uid"])
+        if uid != self._discovery:
+            self._discovery, self._discovers_since = uid, time.monotonic()
+        if time.monotonic() - self._discovers_since < delay:
+            return
         labels = labels_of(self._gpus)
         present = node["metadata"].get("labels", {})
         stale = {name: None for name in present if name.startswith("nvidia.com/mig-") and name not in labels}

@@ -116,3 +116,14 @@ def test_knobs(cluster: Cluster, gpu: str) -> None:
     cluster.played.knobs.plugin_returns = True
     until(lambda: cluster.in_service(gpu), 20, cluster.describe)
     assert time.monotonic() - began >= 1.4
+
+
+def test_discovery_may_be_late(cluster: Cluster, gpu: str) -> None:
+    """The labels tell of the old layout until GPU feature discovery has looked."""
+    cluster.played.knobs.discovery_seconds = 2.5
+    pause(cluster, gpu)
+    cluster.played.nodes[gpu].gpus.cut({"1g.10gb": 7})
+    resume(cluster, gpu)
+    until(lambda: cluster.slices(gpu) == {"1g.10gb": 7}, 20, cluster.describe)
+    cluster.watch_for(lambda: cluster.labels(gpu).get("nvidia.com/mig-3g.40gb.count") == "2", 1)
+    until(lambda: cluster.labels(gpu).get("nvidia.com/mig-1g.10gb.count") == "7", 20, cluster.describe)
