@@ -110,7 +110,7 @@ class Scheduler:
         informer.filters.reject(kind, pod.key)
         since = pod.unschedulable_since
         if since is None:
-            since, message = self.world.stamp(), informer.filters.message(kind, pod.key)
+            since, message = self.world.clock.now, informer.filters.message(kind, pod.key)
             what = ("Pod", pod.namespace, pod.name, pod.uid, "Warning", "FailedScheduling", message)
             self.world.report(Report(*what))
         elif not kind.nominated:

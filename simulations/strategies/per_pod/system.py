@@ -117,7 +117,7 @@ class System:
     def _refuse(self, pod: PodRow) -> None:
         """The first time that a pod does not fit, it is unschedulable from then on."""
         if pod.unschedulable_since is None:
-            told = replace(pod, tried=True, unschedulable_since=self._world.stamp())
+            told = replace(pod, tried=True, unschedulable_since=self._world.clock.now)
             self._waiting[pod.key] = told
             self._world.write(told)
 

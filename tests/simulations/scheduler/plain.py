@@ -131,7 +131,7 @@ class PlainScheduler:
             self.world.report(
                 Report("Pod", pod.namespace, pod.name, pod.uid, "Warning", "FailedScheduling", text)
             )
-        since = self.world.stamp() if pod.unschedulable_since is None else pod.unschedulable_since
+        since = self.world.clock.now if pod.unschedulable_since is None else pod.unschedulable_since
         self.world.write(replace(pod, tried=True, unschedulable_since=since, nominated=""))
 
     def _find(self, pod: PodRow, nodes: list[NodeRow]) -> str | None:
