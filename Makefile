@@ -71,7 +71,7 @@ bench-fidelity: sync ## See whether pods get the slices that were cut for them b
 	@"$(UV)" run --no-sync python -m benchmarks.fidelity $(ARGS)
 
 .PHONY: bench-agreement
-bench-agreement: sync ## Live one trace on the real control plane and in virtual time, and compare (a quarter of an hour)
+bench-agreement: sync ## Live one trace on the real control plane and in virtual time, and compare (25 minutes)
 	@"$(UV)" run --no-sync python -m tests.cluster.tools
 	@"$(UV)" run --no-sync python -m benchmarks.agreement $(ARGS)
 

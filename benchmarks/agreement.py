@@ -1,15 +1,14 @@
 """Does the simulator say what the real control plane does: one trace on both, and how far they are apart.
 
-`python -m benchmarks.agreement [--waves N] [--pods N] [--runs N] [--seed N] [--json FILE]` draws a trace from
-a seed, runs it several times on the test cluster (the real scheduler and mig-manager, and the controller) and
-once in virtual time. It prints the mean wait and where the pods went, for each real run against the
-simulation, and for the real runs against each other. A place is the kind of node: nodes that differ in
-nothing but their name are one place. Real pods run as long as virtual ones: this program ends them, as their
-containers would.
+`python -m benchmarks.agreement [--bursts N] [--pods N] [--runs N] [--seed N] [--json FILE]` draws a trace
+from a seed, runs it several times on the test cluster (the real scheduler and mig-manager, and the controller) and
+once in virtual time. It prints the mean wait and on which node each pod ran, for each real run against the
+simulation, and for the real runs against each other. No two nodes are alike, so that a place is a node. Real
+pods run as long as virtual ones: this program ends them, as their containers would.
 
-The pods come in waves, each of which wants mostly other slices than the one before and has ended when the
-next one comes. Where waves run into each other the outcome is chaotic: a tenth of a second decides whether a
-node is cut or a pod ends before that, and real and virtual life part ways for good.
+The pods come in bursts, each of which wants one profile and finds room on one node. Where two nodes are cut
+at the same time, or a pod ends while a plan is made, a tenth of a second decides which node comes back first
+or is taken, and from then on no simulation follows what really happens.
 """
 
 from __future__ import annotations
@@ -39,13 +38,14 @@ from simulations.workload.source import Format, Trace
 from simulations.world import Row
 from solver.profile_name import profile_of_resource, resource_name
 from tests.cluster.fixture import Cluster
+from tests.cluster.played import Knobs
 from tests.e2e.controller import Controller, configure, install, policy
 
 PRODUCT = "NVIDIA-H100-80GB-HBM3"
-KINDS = {"small": 32, "large": 96}
-"""cores of each kind of node"""
-EACH, GPUS = 2, 2
-"""nodes of each kind, and GPUs a node"""
+NODES = {"small": 32, "medium": 64, "large": 96}
+"""cores of each node"""
+GPUS = 2
+"""of each node"""
 POD_CPU = 2000
 CONFIG = "all-7g.80gb"
 POLICY = {
@@ -54,14 +54,18 @@ POLICY = {
     "trigger": {"pendingSeconds": 2, "batchIdleSeconds": 2, "batchMaxSeconds": 2},
     "disruption": {"budgets": [{"nodes": "100%"}], "cooldownSeconds": 0, "canary": False},
 }
-PROFILES = ("7g.80gb", "3g.40gb", "2g.20gb", "1g.10gb")
-FIRST_SECONDS, WAVE_SECONDS = 2.0, 45.0
-"""until the first wave, and from one wave to the next"""
-RUNS_SECONDS = (4.0, 6.0)
+PROFILES = ("3g.40gb", "2g.20gb", "1g.20gb", "1g.10gb")
+"""a burst of four finds room on one node, whichever it is"""
+FIRST_SECONDS, GAP_SECONDS, BURST_SECONDS = 2.1, 12.0, 0.5
+"""until the first burst, from one to the next, and from a burst's first pod to its last; no burst touches the
+end of a second, for Kubernetes tells times in whole ones"""
+RUNS_SECONDS = (4.0, 8.0)
 """how long a pod runs, at least and at most"""
-TIMING = Timing(schedule=0.02, apply=4.6, plugin=0.7, reaction=0.1)
-"""as measured on the test cluster: its GPUs are cut at once, its device plugins come back quickly, and each
-step of the controller takes two or three writes, for which its etcd waits for the disk"""
+KNOBS = Knobs(plugin_seconds=1.5, discovery_seconds=3.0)
+"""a device plugin takes longer to come back than the scheduler needs after our taint, as everywhere"""
+TIMING = Timing(schedule=0.01, apply=4.7, plugin=1.65, reaction=0.06)
+"""as measured on the test cluster: its GPUs are cut at once, and each step of the controller takes two or
+three writes, for which its etcd waits for the disk"""
 
 
 @dataclass
@@ -77,24 +81,18 @@ class Lived:
         return fmean(self.waits.values())
 
     def alike(self, other: Lived) -> float:
-        """The part of the pods that went to nodes of the same kind."""
+        """The part of the pods that went to the same node."""
         pods = self.nodes.keys() | other.nodes.keys()
-        return sum(_kind(self.nodes.get(pod)) == _kind(other.nodes.get(pod)) for pod in pods) / len(pods)
+        return sum(self.nodes.get(pod) == other.nodes.get(pod) for pod in pods) / len(pods)
 
 
-def _kind(node: str | None) -> str:
-    return node.partition("-")[0] if node else ""
-
-
-def waves(number: int, pods: int, seed: int) -> tuple[Job, ...]:
-    """So many waves of so many pods, each within a second; four of five pods of a wave ask for the same."""
+def bursts(number: int, pods: int, seed: int) -> tuple[Job, ...]:
+    """So many bursts of so many pods; all pods of a burst ask for one slice of the same profile."""
     draw, jobs = random.Random(seed), list[Job]()
-    for wave in range(number):
-        common = draw.choice(PROFILES)
+    for burst in range(number):
+        requests = {resource_name(draw.choice(PROFILES)): 1, "cpu": POD_CPU}
         for place in range(pods):
-            profile = common if draw.random() < 0.8 else draw.choice(PROFILES)
-            arrival = round(FIRST_SECONDS + wave * WAVE_SECONDS + place / pods, 3)
-            requests = {resource_name(profile): 1, "cpu": POD_CPU}
+            arrival = round(FIRST_SECONDS + burst * GAP_SECONDS + BURST_SECONDS * place / pods, 3)
             name = f"test/job-{len(jobs) + 1:03}"
             jobs.append(Job(name, arrival, round(draw.uniform(*RUNS_SECONDS), 2), requests))
     return tuple(jobs)
@@ -102,11 +100,8 @@ def waves(number: int, pods: int, seed: int) -> tuple[Job, ...]:
 
 def machines() -> Iterator[Node]:
     """The nodes."""
-    for kind, cores in KINDS.items():
-        for number in range(EACH):
-            yield Node(
-                f"{kind}-{number}", PRODUCT, GPUS, CONFIG, cores * 1000, 512 * GIB, {}, (), agent=False
-            )
+    for name, cores in NODES.items():
+        yield Node(name, PRODUCT, GPUS, CONFIG, cores * 1000, 512 * GIB, {}, (), agent=False)
 
 
 def virtual(jobs: Sequence[Job], spec: Scenario) -> Lived:
@@ -185,6 +180,7 @@ class Real:
 
 def real(cluster: Cluster, jobs: Sequence[Job]) -> Lived:
     """The trace on the test cluster, from nodes to the last pod's end."""
+    cluster.played.knobs = KNOBS
     for node in machines():
         cluster.gpu_node(node.name, *[{"7g.80gb": 1}] * GPUS, config=CONFIG, cpu=str(node.cpu // 1000))
     configure(cluster)
@@ -220,7 +216,7 @@ def report(simulated: Lived, runs: Sequence[Lived]) -> Iterator[Mapping[str, obj
 def main() -> int:
     """Run the trace on both, and print a table."""
     given = _arguments()
-    jobs = waves(given.waves, given.pods, given.seed)
+    jobs = bursts(given.bursts, given.pods, given.seed)
     cluster, runs = Cluster(), list[Lived]()
     try:
         cluster.start()
@@ -235,7 +231,7 @@ def main() -> int:
     for row in rows:
         print(
             f"{row['pair']:<30} mean wait {row['realMeanWait']:>8} s and {row['otherMeanWait']:>8} s "
-            f"({row['difference']:+.1%}), same kind of node {row['samePlace']:.1%}"
+            f"({row['difference']:+.1%}), same node {row['samePlace']:.1%}"
         )
     if given.json:
         Path(given.json).write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
@@ -244,15 +240,15 @@ def main() -> int:
 
 def spec() -> Scenario:
     """What is lived in virtual time: the same nodes, and the same policy; the jobs are given beside it."""
-    jobs = Trace(Path("waves.jsonl"), Format.AUTOSLICER)
+    jobs = Trace(Path("bursts.jsonl"), Format.AUTOSLICER)
     raw = {"metadata": {"name": "default", "uid": "policy-default", "generation": 1}, "spec": POLICY}
     return Scenario(tuple(machines()), None, jobs, read_policy(raw), TIMING, ("autoslicer",), 1, {})
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.agreement", description=__doc__)
-    parser.add_argument("--waves", type=int, default=10, help="default: %(default)s")
-    parser.add_argument("--pods", type=int, default=20, help="in each; default: %(default)s")
+    parser.add_argument("--bursts", type=int, default=50, help="default: %(default)s")
+    parser.add_argument("--pods", type=int, default=4, help="in each; default: %(default)s")
     parser.add_argument("--runs", type=int, default=2, help="on the test cluster; default: %(default)s")
     parser.add_argument("--seed", type=int, default=1, help="of the trace; default: %(default)s")
     parser.add_argument("--json", help="write the figures to this file as well")
