@@ -1,8 +1,8 @@
 """Does the simulator say what the real control plane does: one trace on both, and how far they are apart.
 
 `python -m benchmarks.agreement [--bursts N] [--pods N] [--runs N] [--seed N] [--json FILE]` draws a trace
-from a seed, runs it several times on the test cluster (the real scheduler and mig-manager, and the controller) and
-once in virtual time. It prints the mean wait and on which node each pod ran, for each real run against the
+from a seed, runs it several times on the test cluster (the real scheduler and mig-manager, and the
+controller) and once in virtual time. It prints the mean wait and on which node each pod ran, for each real run against the
 simulation, and for the real runs against each other. No two nodes are alike, so that a place is a node. Real
 pods run as long as virtual ones: this program ends them, as their containers would.
 
