@@ -2,9 +2,9 @@
 
 `python -m benchmarks.agreement [--bursts N] [--pods N] [--runs N] [--seed N] [--json FILE]` draws a trace
 from a seed, runs it several times on the test cluster (the real scheduler and mig-manager, and the
-controller) and once in virtual time. It prints the mean wait and on which node each pod ran, for each real run against the
-simulation, and for the real runs against each other. No two nodes are alike, so that a place is a node. Real
-pods run as long as virtual ones: this program ends them, as their containers would.
+controller) and once in virtual time. It prints the mean wait and on which node each pod ran, for each real
+run against the simulation, and for the real runs against each other. No two nodes are alike, so that a place
+is a node. Real pods run as long as virtual ones: this program ends them, as their containers would.
 
 The pods come in bursts, each of which wants one profile and finds room on one node. Where two nodes are cut
 at the same time, or a pod ends while a plan is made, a tenth of a second decides which node comes back first
