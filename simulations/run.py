@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain
 
 from simulations.arrivals import Arrivals
@@ -30,7 +30,8 @@ class Outcome:
         completed: how many have ended.
         unserved: how many had no node at the end: never bound, or evicted and not bound again.
         waits: from arrival to binding, over the pods that ask for slices. Those that were never bound count
-            with the time from their arrival to the end; of one that was evicted the first binding counts.
+            with the time from their arrival to the end: the makespan, until other strategies are known (see
+            `to_one_end`); of one that was evicted the first binding counts.
         waits_by_profile: the same by each pod's first profile by name.
         makespan: seconds from the start until a pod came, was bound, was evicted or ended last.
         reshapes: how many changes of nodes have reached their layout.
@@ -39,6 +40,7 @@ class Outcome:
         evictions: pods that were deleted while they ran, by the strategy or with their node.
         utilisation: the part of all memory slices that there were, over the makespan, that pods have held.
         thought: real seconds that its planning has taken.
+        unbound: what the waits are made of where pods with slices were never bound; else None.
     """
 
     strategy: str
@@ -54,6 +56,45 @@ class Outcome:
     evictions: int
     utilisation: float
     thought: float
+    unbound: Unbound | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unbound:
+    """What waits are made of where some pods were never bound; both by first profile.
+
+    Attributes:
+        waits: seconds, of each pod that was bound.
+        arrivals: seconds from the start, of each that was not.
+    """
+
+    waits: Mapping[str, array[float]]
+    arrivals: Mapping[str, array[float]]
+
+    def until(self, end: float) -> tuple[Summary, dict[str, Summary]]:
+        """All waits, and those by profile, where the others wait to an end in seconds from the start."""
+        found: dict[str, array[float]] = {}
+        for name in sorted(self.waits.keys() | self.arrivals.keys()):
+            since = (end - at for at in self.arrivals.get(name, ()))
+            found[name] = array("d", chain(self.waits.get(name, ()), since))
+        by_profile = {name: summary(waits) for name, waits in found.items()}
+        return summary(array("d", chain.from_iterable(found.values()))), by_profile
+
+
+def to_one_end(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """The outcomes of one scenario's strategies: all unbound pods wait to the latest end of any of them.
+
+    So whoever leaves a pod out has it waiting no shorter than whoever serves it.
+    """
+    end = max((outcome.makespan for outcome in outcomes), default=0.0)
+    return [_ending(outcome, end) for outcome in outcomes]
+
+
+def _ending(outcome: Outcome, end: float) -> Outcome:
+    if outcome.unbound is None:
+        return outcome
+    waits, by_profile = outcome.unbound.until(end)
+    return replace(outcome, waits=waits, waits_by_profile=by_profile)
 
 
 def run(name: str, strategy: Strategy, jobs: Iterator[Job]) -> Outcome:
@@ -111,19 +152,17 @@ def _unseen() -> None:
 
 
 def _outcome(name: str, strategy: Strategy, tally: Tally, start: float) -> Outcome:
-    waits = {profile: array("d", values) for profile, values in tally.waits.items()}
     waiting = tally.waiting()
-    for profile, wait in waiting:
-        if profile:
-            waits.setdefault(profile, array("d")).append(wait)
     makespan, offered = tally.last - start, tally.offered
+    unbound = Unbound(tally.waits, _arrivals(waiting, makespan))
+    waits, by_profile = unbound.until(makespan)
     return Outcome(
         strategy=name,
         pods=tally.pods,
         completed=tally.completed,
         unserved=len(waiting) + len(tally.waiting_again()),
-        waits=summary(array("d", chain.from_iterable(waits.values()))),
-        waits_by_profile={profile: summary(waits[profile]) for profile in sorted(waits)},
+        waits=waits,
+        waits_by_profile=by_profile,
         makespan=round(makespan, DIGITS),
         reshapes=tally.reshapes,
         gpus_changed=tally.gpus_changed,
@@ -131,4 +170,14 @@ def _outcome(name: str, strategy: Strategy, tally: Tally, start: float) -> Outco
         evictions=tally.evictions,
         utilisation=round(tally.held / offered, 4) if offered else 0.0,
         thought=strategy.thought,
+        unbound=unbound if unbound.arrivals else None,
     )
+
+
+def _arrivals(waiting: Iterable[tuple[str, float]], makespan: float) -> dict[str, array[float]]:
+    """When pods that wait since so long for slices have come."""
+    found: dict[str, array[float]] = {}
+    for profile, wait in waiting:
+        if profile:
+            found.setdefault(profile, array("d")).append(makespan - wait)
+    return found

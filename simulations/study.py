@@ -13,7 +13,7 @@ from simulations.bound.waits import bound
 from simulations.dump import read_dump
 from simulations.history.history import History
 from simulations.restoring import Restored, restore
-from simulations.run import Outcome, recorded, run
+from simulations.run import Outcome, recorded, run, to_one_end
 from simulations.scenario.points import Point
 from simulations.scenario.scenario import Scenario, digest
 from simulations.strategies.registry import STRATEGIES
@@ -196,7 +196,8 @@ def outcomes(
         InputError: a workload is not as it must be.
         WorkersLostError: a strategy cannot be carried out.
     """
-    return _each(carried_out, scenarios, workers, lenient, done)
+    found = _each(carried_out, scenarios, workers, lenient, done)
+    return [to_one_end(of_one) for of_one in found]
 
 
 def recordings(
@@ -207,7 +208,11 @@ def recordings(
     done: Callable[[], None] = lambda: None,
 ) -> list[list[tuple[Outcome, History]]]:
     """The same, each with the history of its run."""
-    return _each(carried_out_recording, scenarios, workers, lenient, done)
+    found = _each(carried_out_recording, scenarios, workers, lenient, done)
+    return [
+        list(zip(to_one_end([one for one, _ in of_one]), (seen for _, seen in of_one), strict=True))
+        for of_one in found
+    ]
 
 
 def _each(

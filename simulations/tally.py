@@ -29,11 +29,11 @@ class Tally:
             for no slice do not count.
         pods: how many have come.
         completed: how many have ended.
-        bound: how many have been bound.
         evictions: how often one was deleted that was bound, by somebody or with its node.
-        reshapes: how many changes of nodes have reached their layout.
+        reshapes: how many changes of nodes have reached their layout by `last`.
         gpus_changed: GPUs that got another layout in them.
-        last: when a pod last came, was bound, was evicted or ended (seconds since the epoch).
+        last: when a pod last came, was bound, was evicted or ended (seconds since the epoch); what comes
+            after it is no part of the run.
     """
 
     world: World
@@ -42,13 +42,14 @@ class Tally:
     waits: dict[str, array[float]] = field(default_factory=dict)
     pods: int = 0
     completed: int = 0
-    bound: int = 0
     evictions: int = 0
     reshapes: int = 0
     gpus_changed: int = 0
     last: float = field(init=False)
     _held: float = 0.0
     _unavailable: float = 0.0
+    _since_last: list[tuple[float, float]] = field(default_factory=list)
+    _changed_since_last: list[int] = field(default_factory=list)
     _served: dict[str, float] = field(default_factory=dict)
     _holding: dict[str, tuple[float, int]] = field(default_factory=dict)
     _away: dict[str, float] = field(default_factory=dict)
@@ -95,7 +96,8 @@ class Tally:
     @property
     def unavailable(self) -> float:
         """Seconds, summed over the nodes, in which a node took no pod for slices because it was changed."""
-        return self._unavailable + sum(max(0.0, self.last - since) for since in self._away.values())
+        began = [since for since, _ in self._since_last] + list(self._away.values())
+        return self._unavailable + sum(max(0.0, self.last - since) for since in began)
 
     def waiting(self) -> list[tuple[str, float]]:
         """Of each pod that was never bound: its first profile (empty for none), and how long it waits."""
@@ -127,17 +129,25 @@ class Tally:
                 self._leave(old.name)
             case ReconfigurationRow(), ReconfigurationRow():
                 if reached(old, Phase.VERIFIED) is None and reached(new, Phase.VERIFIED) is not None:
-                    self.reshapes += 1
-                    self.gpus_changed += sum(gpu.changed for gpu in new.gpus)
+                    self._changed_since_last.append(sum(gpu.changed for gpu in new.gpus))
+
+    def _go_on(self) -> None:
+        """Something became of a pod: what happened until now is part of the run."""
+        self.last = self.world.clock.now
+        self._unavailable += sum(until - since for since, until in self._since_last)
+        self.reshapes += len(self._changed_since_last)
+        self.gpus_changed += sum(self._changed_since_last)
+        self._since_last.clear()
+        self._changed_since_last.clear()
 
     def _pod(self, old: PodRow | None, new: PodRow | None) -> None:
         row = new or old
         assert row is not None
         if row.key not in self.arrivals.alive or (old is not None and old.finished):
             return
-        now = self.world.clock.now
         if old is None and row.key not in self._served:
-            self.pods, self.last = self.pods + 1, now
+            self.pods += 1
+            self._go_on()
         if new is not None and new.node and not (old and old.node):
             self._hold(new)
             self._first_binding(new)
@@ -145,12 +155,11 @@ class Tally:
             self._let_go(row, ended=row.finished)
 
     def _first_binding(self, pod: PodRow) -> None:
-        now, self.last = self.world.clock.now, self.world.clock.now
+        self._go_on()
         if pod.key in self._served:
             return
-        wait = now - self.arrivals.arrived(self.arrivals.alive[pod.key])
+        wait = self.last - self.arrivals.arrived(self.arrivals.alive[pod.key])
         self._served[pod.key] = wait
-        self.bound += 1
         if profile := _first(pod.requests):
             self.waits.setdefault(profile, array("d")).append(wait)
 
@@ -161,9 +170,11 @@ class Tally:
             since, size = self._holding.pop(pod.key)
             self._held += (now - since) * size
             if not ended:
-                self.evictions, self.last = self.evictions + 1, now
+                self.evictions += 1
+                self._go_on()
         if pod.phase == "Succeeded":
-            self.completed, self.last = self.completed + 1, now
+            self.completed += 1
+            self._go_on()
             self._served.pop(pod.key, None)
 
     def _size(self, pod: PodRow) -> int:
@@ -181,14 +192,14 @@ class Tally:
         if node in self._there:
             self._there[node] = self._there[node][0], self.world.clock.now
         if node in self._away:
-            self._unavailable += self.world.clock.now - self._away.pop(node)
+            self._since_last.append((self._away.pop(node), self.world.clock.now))
 
     def _node(self, node: NodeRow) -> None:
         away = any(taint.key == names.TAINT for taint in node.taints) or not evidence.advertised(node)
         if away and node.name not in self._away:
             self._away[node.name] = self.world.clock.now
         elif not away and node.name in self._away:
-            self._unavailable += self.world.clock.now - self._away.pop(node.name)
+            self._since_last.append((self._away.pop(node.name), self.world.clock.now))
 
 
 def _first(requests: Mapping[str, int]) -> str:

@@ -10,18 +10,20 @@ US = "autoslicer"
 
 
 def answer(outcomes: Sequence[Outcome]) -> Iterator[str]:
-    """What came out, in a sentence or two."""
+    """What came out, in a sentence or a few."""
     ours = next((one for one in outcomes if one.strategy == US), outcomes[0])
     yield (
-        f"{ours.strategy} serves {ours.pods - ours.unserved} of {_number(ours.pods, 'pod')} "
-        f"after {wait(ours.waits.mean)} on average, with {_number(ours.reshapes, 'reshape')}."
+        f"{ours.strategy} serves {ours.pods - ours.unserved} of {_number(ours.pods, 'pod')}, "
+        f"with a mean wait of {wait(ours.waits.mean)} and {_number(ours.reshapes, 'reshape')}."
     )
     others = [one for one in outcomes if one is not ours]
     if others:
         told = "; ".join(
-            f"{one.strategy} {one.pods - one.unserved} after {wait(one.waits.mean)}" for one in others
+            f"{one.strategy} {one.pods - one.unserved} with {wait(one.waits.mean)}" for one in others
         )
         yield f"The others: {told}."
+    if any(one.unserved for one in outcomes):
+        yield "Who is never served waits to the end, which is the same for all."
 
 
 def bounded(seconds: float) -> str:

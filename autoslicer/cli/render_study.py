@@ -122,7 +122,7 @@ def _labels(labels: Sequence[str], found: Comparison, verdict: object) -> list[s
 
 def _did(strategy: str, seeds: Sequence[Outcome]) -> str:
     reshapes = _spread([float(one.reshapes) for one in seeds], _count)
-    return f"Under {number(len(seeds), 'seed')} {strategy} {_how(seeds)}, with {reshapes} reshapes."
+    return f"Under {number(len(seeds), 'seed')} {strategy} {_how(seeds)} and {reshapes} reshapes."
 
 
 def _how(seeds: Sequence[Outcome]) -> str:
@@ -130,7 +130,7 @@ def _how(seeds: Sequence[Outcome]) -> str:
     served = f"{_served(seeds)} of the pods"
     if len(seeds) == 1:
         served = f"{first.pods - first.unserved} of {number(first.pods, 'pod')}"
-    return f"serves {served} after {_spread([one.waits.mean for one in seeds], wait)} on average"
+    return f"serves {served}, with a mean wait of {_spread([one.waits.mean for one in seeds], wait)}"
 
 
 def short(paths: Sequence[str]) -> list[str]:

@@ -70,10 +70,11 @@ def test_the_answer_comes_first(autoslicer: Command) -> None:
     found = autoslicer("simulate", str(SMALL), "-o", "wide", "--processes", "1")
     assert (found.code, found.err) == (0, "")
     lines = found.out.splitlines()
-    assert lines[0].startswith("autoslicer serves 18 of 18 pods after 7.2 s on average, with 1 reshape.")
-    assert lines[1].startswith("The others: static 16 after ")
-    assert [line.split()[0] for line in lines[3:6]] == ["strategy", "autoslicer", "static"]
-    assert any(line.startswith("2g.20gb") for line in lines[6:])
+    assert lines[0].startswith("autoslicer serves 18 of 18 pods, with a mean wait of 7.3 s and 1 reshape.")
+    assert lines[1].startswith("The others: static 16 with ")
+    assert lines[2] == "Who is never served waits to the end, which is the same for all."
+    assert [line.split()[0] for line in lines[4:7]] == ["strategy", "autoslicer", "static"]
+    assert any(line.startswith("2g.20gb") for line in lines[7:])
 
 
 def test_nodes_that_leave_are_told_of(autoslicer: Command) -> None:
@@ -97,7 +98,7 @@ def test_one_strategy_alone_is_told_of_alone() -> None:
     """Nobody is compared with nobody."""
     waits = summary([1.0])
     alone = Outcome("static", 1, 1, 0, waits, {}, 2.0, 0, 0, 0.0, 0, 0.1, 0.0)
-    assert list(answer([alone])) == ["static serves 1 of 1 pod after 1.0 s on average, with 0 reshapes."]
+    assert list(answer([alone])) == ["static serves 1 of 1 pod, with a mean wait of 1.0 s and 0 reshapes."]
 
 
 def test_a_field_can_be_set(autoslicer: Command) -> None:

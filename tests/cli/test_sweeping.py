@@ -68,7 +68,7 @@ def test_a_sweep_is_answered(autoslicer: Command) -> None:
     assert (found.code, found.err) == (0, "")
     first, others, _, *rows = found.out.splitlines()
     best = "Of 2 values of policy.trigger.pendingSeconds, 5 is best for autoslicer"
-    assert first == f"{best}: it serves 18 of 18 pods after 7.2 s on average."
+    assert first == f"{best}: it serves 18 of 18 pods, with a mean wait of 7.3 s."
     assert others == "The others: 120 (later)."
     heads = ["pendingSeconds", "strategy", "120", "120", "5", "5"]
     assert [row.split()[0] for row in rows[:5]] == [heads[0], *heads[2:]]

@@ -125,7 +125,7 @@ def kept(
     strategy = STRATEGIES[name](scenario(machines, timing, **policy))
     books = Books(strategy)
     outcome = run(name, strategy, iter(found))
-    add_up(outcome, found, books.ended, 0)
+    add_up(outcome, found, books.ended, len(machines))
     assert outcome.evictions == books.evicted.total()
     assert outcome.utilisation == pytest.approx(books.utilisation(machines, outcome.makespan), abs=1e-4)
     orphaned = (one for one in strategy.world.changes.values() if one.node not in strategy.world.nodes)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from autoslicer.core.budgets import Budget
 from autoslicer.core.fitting import slices
 from autoslicer.core.rows import PodRow
-from simulations.run import Outcome, run
+from simulations.run import Outcome, run, to_one_end
 from simulations.scenario.scenario import Node, Scenario, Timing
 from simulations.strategies.registry import STRATEGIES
 from simulations.strategies.strategy import Strategy
@@ -105,7 +105,7 @@ def booked(strategy: Strategy) -> Counter[str]:
     return ended
 
 
-def add_up(outcome: Outcome, given: Sequence[Job], ended: Counter[str], capacity: int) -> None:
+def add_up(outcome: Outcome, given: Sequence[Job], ended: Counter[str], nodes: int) -> None:
     """The figures say of the jobs what happened to them."""
     assert outcome.pods == len(given) == outcome.completed + outcome.unserved
     assert sum(ended.values()) == len(ended) == outcome.completed
@@ -119,7 +119,8 @@ def add_up(outcome: Outcome, given: Sequence[Job], ended: Counter[str], capacity
     assert 0 <= outcome.utilisation <= 1
     longest = max((job.arrival + job.duration for job in given if job.pod in ended), default=0)  # type: ignore[operator]
     assert outcome.makespan >= longest
-    assert outcome.reshapes <= outcome.gpus_changed or not outcome.gpus_changed
+    assert outcome.reshapes <= outcome.gpus_changed
+    assert 0 <= outcome.node_unavailable <= outcome.makespan * nodes + 0.001
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
@@ -131,8 +132,7 @@ def test_books_are_kept(name: str, machines: list[Node], given_jobs: list[Job], 
     strategy = STRATEGIES[name](scenario(machines, timing))
     ended = booked(strategy)
     outcome = run(name, strategy, iter(found))
-    units = sum(gpu.geometry.memory_slices for gpus in strategy.gpus.values() for gpu in gpus)
-    add_up(outcome, found, ended, units)
+    add_up(outcome, found, ended, len(machines))
     event("nodes were changed" if outcome.reshapes else "no node was changed")
     event("some pods were never served" if outcome.unserved else "every pod was served")
 
@@ -193,9 +193,28 @@ def test_who_is_never_served_has_waited_until_the_end() -> None:
         Job("", 0.0, 300.0, {resource_name("7g.80gb"): 1}),
         Job("", 100.0, 1.0, {resource_name("1g.10gb"): 1}),
     ]
-    found = outcome("static", jobs)
-    assert found.unserved == 1
-    assert found.waits.max == pytest.approx(found.makespan - 100.0)
+    served, found = to_one_end([outcome("autoslicer", jobs), outcome("static", jobs)])
+    assert (served.unserved, found.unserved) == (0, 1)
+    assert served.waits.max < served.makespan - 100.0
+    assert found.waits.max == pytest.approx(max(served.makespan, found.makespan) - 100.0)
+    assert found.waits_by_profile["1g.10gb"].mean == found.waits.max
+
+
+def test_who_serves_nobody_does_not_look_best() -> None:
+    """Six pods after one another on one GPU: whoever leaves all of them out has them waiting for longer."""
+    jobs = [Job("", float(second), 60.0, {resource_name("1g.10gb"): 7}) for second in range(6)]
+    served, never = to_one_end([outcome("autoslicer", jobs), outcome("static", jobs)])
+    assert (served.unserved, never.unserved, never.makespan) == (0, 6, 5.0)
+    assert never.waits.mean > served.waits.mean
+    assert never.waits_by_profile.keys() == served.waits_by_profile.keys()
+
+
+def test_what_comes_after_the_last_pod_is_no_part_of_the_run() -> None:
+    """A change that fails for ever goes on long after, and costs no node a second of the story."""
+    job = Job("", 5.0, 50.0, {resource_name("1g.10gb"): 1})
+    found = outcome("autoslicer", [job], Timing(failure_rate=1.0))
+    assert (found.unserved, found.reshapes, found.gpus_changed) == (1, 0, 0)
+    assert (found.makespan, found.node_unavailable) == (5.0, 0.0)
 
 
 def test_wishes_for_the_night_do_not_keep_a_simulation_from_ending() -> None:
