@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -43,22 +45,26 @@ def record(
     from simulations.workload.native import line
 
     seconds = _seconds(lasting)
-    spool = trace.with_name(f"{trace.name}.spool")
-    for file in (trace, snapshot, spool):
-        if file.exists():
-            raise BadInputError(f"{file} exists; move it away, or name another file")
+    spool = _spool(trace, snapshot)
     configure("text")
-    with session(kubeconfig, context) as cluster:
-        start = _now()
-        document = collect(cluster, KINDS)
-        _write(snapshot, json.dumps(document))
-        with _opened(spool) as lines:
-            recording = Recording(start, lambda job: print(line(job), file=lines, flush=True))
-            recording.begin(read(document).pods.values())
-            say(f"recording to {spool} until Ctrl-C" + (f", for {lasting} at most" if lasting else ""))
-            _follow(cluster, recording, seconds)
-            for job in recording.alive():
-                print(line(job), file=lines, flush=True)
+    with ExitStack() as undo:
+        # made at once, so that no cluster is asked where they cannot be, and nobody else makes them meanwhile
+        for file in (spool, snapshot):
+            _create(file)
+            undo.callback(file.unlink, missing_ok=True)
+        with session(kubeconfig, context) as cluster:
+            start = _now()
+            document = collect(cluster, KINDS)
+            with _writing(snapshot):
+                snapshot.write_text(json.dumps(document), encoding="utf-8")
+            with spool.open("w", encoding="utf-8") as lines:
+                recording = Recording(start, lambda job: print(line(job), file=lines, flush=True))
+                recording.begin(read(document).pods.values())
+                say(f"recording to {spool} until Ctrl-C" + (f", for {lasting} at most" if lasting else ""))
+                undo.pop_all()
+                _follow(cluster, recording, seconds)
+                for job in recording.alive():
+                    print(line(job), file=lines, flush=True)
     count = _sorted(spool, trace)
     _tell(recording, count, trace)
 
@@ -78,18 +84,38 @@ def _now() -> float:
     return time.time()
 
 
-def _opened(file: Path) -> TextIO:
-    try:
-        return file.open("w", encoding="utf-8")
-    except OSError as error:
-        raise CommandError(f"{file} cannot be written: {error.strerror}") from None
+def _spool(trace: Path, snapshot: Path) -> Path:
+    """Where the lines go meanwhile; neither it nor one of the others is there, and all are different files.
+
+    Raises:
+        BadInputError: this is not so.
+    """
+    for option, file, like in (("--output", trace, "trace.jsonl"), ("--snapshot", snapshot, "dump.json")):
+        if file.name in ("", ".."):
+            raise BadInputError(f"{option}: '{file}' is no file's name; it should read like {like}")
+    spool = trace.with_name(f"{trace.name}.spool")
+    for file, use in ((trace, "is the trace's too"), (spool, "is where the trace's lines go meanwhile")):
+        if os.path.realpath(file) == os.path.realpath(snapshot):
+            raise BadInputError(f"--snapshot: {snapshot} {use}; name another file")
+    for file in (trace, snapshot, spool):
+        if os.path.lexists(file):
+            raise BadInputError(f"{file} exists; move it away, or name another file")
+    return spool
 
 
-def _write(file: Path, text: str) -> None:
+def _create(file: Path) -> None:
     try:
-        file.write_text(text, encoding="utf-8")
+        file.open("x").close()
     except OSError as error:
-        raise CommandError(f"{file} cannot be written: {error.strerror}") from None
+        raise BadInputError(f"{file} cannot be written: {error.strerror}") from None
+
+
+@contextmanager
+def _writing(file: Path, besides: str = "") -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise CommandError(f"{file} cannot be written: {error.strerror}{besides}") from None
 
 
 def _follow(cluster: Session, recording: Recording, seconds: float | None) -> None:
@@ -117,7 +143,8 @@ def _sorted(spool: Path, trace: Path) -> int:
     """Write the lines of the spool by arrival, and remove it."""
     found = spool.read_text(encoding="utf-8").splitlines(keepends=True)
     found.sort(key=lambda text: float(json.loads(text)["arrival"]))
-    _write(trace, "".join(found))
+    with _writing(trace, f"; what was recorded is in {spool}"), trace.open("x", encoding="utf-8") as file:
+        file.writelines(found)
     os.remove(spool)
     return len(found)
 

@@ -7,10 +7,12 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
+from tests.build import pod
 from tests.cli.conftest import Command
 from tests.cluster.fixture import Cluster
 from tests.cluster.waiting import until
@@ -77,6 +79,81 @@ def test_nothing_is_overwritten(autoslicer: Command, tmp_path: Path) -> None:
     assert (ended.code, ended.sentence) == (2, f"{trace}.spool exists; move it away, or name another file")
     ended = autoslicer("record", "--output", str(trace), "--snapshot", str(dump), "--for", "long")
     assert ended.sentence == "--for: 'long' is no length of time; it should read like 90s, 30m, 24h or 7d"
+
+
+def test_trace_and_dump_are_two_files(autoslicer: Command, tmp_path: Path) -> None:
+    """However one of them is spelled, the dump of whoever names a file twice is not lost to the trace."""
+    (tmp_path / "same").symlink_to(tmp_path)
+    trace, spelled = tmp_path / "t.jsonl", tmp_path / "same" / "t.jsonl"
+    for dump, use in (
+        (trace, "is the trace's too"),
+        (spelled, "is the trace's too"),
+        (tmp_path / "t.jsonl.spool", "is where the trace's lines go meanwhile"),
+    ):
+        ended = autoslicer("record", "--output", str(trace), "--snapshot", str(dump))
+        assert (ended.code, ended.sentence) == (2, f"--snapshot: {dump} {use}; name another file")
+    assert [file.name for file in tmp_path.iterdir()] == ["same"]
+
+
+@pytest.mark.parametrize("name", [".", "", "/", ".."])
+@pytest.mark.parametrize(("option", "other"), [("--output", "--snapshot"), ("--snapshot", "--output")])
+def test_a_name_of_no_file_is_refused(
+    autoslicer: Command, tmp_path: Path, name: str, option: str, other: str
+) -> None:
+    """In one sentence that names the option."""
+    ended = autoslicer("record", option, name, other, str(tmp_path / "file"))
+    assert ended.code == 2
+    assert ended.sentence.startswith(f"{option}: '{Path(name)}' is no file's name; it should read like ")
+
+
+def test_what_cannot_be_written_is_refused_before_anything_is(autoslicer: Command, tmp_path: Path) -> None:
+    """A name that is too long, a folder that is not there or is none; no recording is lost to it."""
+    (tmp_path / "file").write_text("kept")
+    fine = tmp_path / "fine"
+    for name, why in (
+        ("x" * 300, "File name too long"),
+        ("no/such", "No such file or directory"),
+        ("file/such", "Not a directory"),
+    ):
+        bad = tmp_path / name
+        ended = autoslicer("record", "--output", str(bad), "--snapshot", str(fine))
+        assert (ended.code, ended.sentence) == (2, f"{bad}.spool cannot be written: {why}")
+        ended = autoslicer("record", "--output", str(fine), "--snapshot", str(bad))
+        assert (ended.code, ended.sentence) == (2, f"{bad} cannot be written: {why}")
+    assert [file.read_text() for file in tmp_path.iterdir()] == ["kept"]
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    ended = autoslicer("record", "--output", str(fine), "--snapshot", str(tmp_path / "link"))
+    assert (ended.code, ended.sentence) == (
+        2,
+        f"{tmp_path / 'link'} exists; move it away, or name another file",
+    )
+
+
+@pytest.mark.parametrize("taken", [False, True])
+def test_a_file_that_comes_meanwhile_is_kept(
+    autoslicer: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, taken: bool
+) -> None:
+    """The trace goes to where nothing is at the end either; where something is, the spool stays."""
+    trace, dump, spool = (tmp_path / name for name in ("t", "d", "t.spool"))
+
+    def followed(*_: object) -> None:
+        assert {file.name for file in tmp_path.iterdir()} == {"d", "t.spool"}
+        if taken:
+            trace.write_text("another's")
+
+    pod_there = pod("team/stays").wants({"1g.10gb": 1}).raw
+    monkeypatch.setattr("autoslicer.cli.record.session", lambda *_: nullcontext())
+    monkeypatch.setattr("autoslicer.cli.record.collect", lambda *_: {"kind": "List", "items": [pod_there]})
+    monkeypatch.setattr("autoslicer.cli.record._follow", followed)
+    ended = autoslicer("record", "--output", str(trace), "--snapshot", str(dump))
+    assert json.loads(dump.read_text())["items"] == [pod_there]
+    job = (spool if taken else trace).read_text()
+    assert json.loads(job)["pod"] == "team/stays"
+    assert (ended.code, spool.exists()) == (1 if taken else 0, taken)
+    if taken:
+        assert trace.read_text() == "another's"
+        said = f"error: {trace} cannot be written: File exists; what was recorded is in {spool}"
+        assert ended.err.splitlines()[-1] == said
 
 
 def test_a_cluster_that_is_not_there_leaves_no_file(autoslicer: Command, tmp_path: Path) -> None:
