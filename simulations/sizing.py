@@ -10,6 +10,7 @@ from fractions import Fraction
 from simulations.run import bound_within
 from simulations.scenario.scenario import Node, Scenario
 from simulations.strategies.planned import Planned
+from simulations.workload.mistakes import Kind
 from simulations.workload.source import jobs
 
 
@@ -63,8 +64,24 @@ def kinds(scenario: Scenario) -> list[Node]:
     return list(found.values())
 
 
+def left_out(scenario: Scenario, *, lenient: bool) -> Counter[Kind]:
+    """Read the whole workload once: the lines of its trace that are left out, by kind of mistake.
+
+    Raises:
+        InputError: a line is wrong, and `lenient` is false; or the trace cannot be read.
+    """
+    found = Counter[Kind]()
+    for _ in jobs(scenario.workload, found if lenient else None):
+        pass
+    return found
+
+
 def sizes(
-    scenario: Scenario, goal: Goal, tried: Callable[[Node, Trial], None] = lambda node, trial: None
+    scenario: Scenario,
+    goal: Goal,
+    tried: Callable[[Node, Trial], None] = lambda node, trial: None,
+    *,
+    lenient: bool = False,
 ) -> Iterator[Sized]:
     """The need of nodes of each kind, where only nodes of that kind are added.
 
@@ -76,24 +93,36 @@ def sizes(
         scenario: with nodes; what it compares does not matter, for autoslicer is simulated.
         goal: when it is enough.
         tried: told of every simulation.
+        lenient: lines of a trace that are wrong are left out.
 
     Raises:
         InputError: the workload is not as it must be.
     """
-    none = _trial(scenario, None, 0, goal)
+
+    def trial(node: Node | None, more: int) -> Trial:
+        added = () if node is None else _clones(scenario, node, more)
+        grown = replace(scenario, nodes=(*scenario.nodes, *added))
+        found = jobs(scenario.workload, Counter() if lenient else None)
+        return Trial(more, *bound_within(Planned(grown), found, goal.within))
+
+    none = trial(None, 0)
     for node in kinds(scenario):
         tried(node, none)
-        yield _sized(scenario, node, goal, none, tried)
+        yield _sized(node, goal, none, trial, tried)
 
 
 def _sized(
-    scenario: Scenario, node: Node, goal: Goal, none: Trial, tried: Callable[[Node, Trial], None]
+    node: Node,
+    goal: Goal,
+    none: Trial,
+    trial: Callable[[Node, int], Trial],
+    tried: Callable[[Node, Trial], None],
 ) -> Sized:
     trials = {0: none}
 
     def enough(more: int) -> bool:
         if more not in trials:
-            trials[more] = _trial(scenario, node, more, goal)
+            trials[more] = trial(node, more)
             tried(node, trials[more])
         return trials[more].served >= goal.share * trials[more].pods
 
@@ -105,13 +134,6 @@ def _sized(
         middle = (low + high) // 2
         low, high = (low, middle) if enough(middle) else (middle, high)
     return Sized(node, high if found else None, tuple(trials[more] for more in sorted(trials)))
-
-
-def _trial(scenario: Scenario, node: Node | None, more: int, goal: Goal) -> Trial:
-    added = () if node is None else _clones(scenario, node, more)
-    grown = replace(scenario, nodes=(*scenario.nodes, *added))
-    pods, served = bound_within(Planned(grown), jobs(scenario.workload, Counter()), goal.within)
-    return Trial(more, pods, served)
 
 
 def _clones(scenario: Scenario, node: Node, more: int) -> tuple[Node, ...]:

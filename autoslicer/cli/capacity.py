@@ -11,11 +11,16 @@ from autoslicer.cli import output
 from autoslicer.cli.failures import BadInputError
 from autoslicer.cli.given import FilenameOption, NowOption, PolicyOption, given
 from autoslicer.cli.live import ContextOption, KubeconfigOption
+from autoslicer.cli.options import LenientOption, first_given
 from autoslicer.cli.output import Format
 from autoslicer.cli.sizing import size
 
+OF_SCENARIOS = ("until_served", "within", "most", "lenient")
+OF_CLUSTERS = ("filename", "policy", "cpu", "memory", "now", "kubeconfig", "context")
+
 
 def capacity(
+    asked: typer.Context,
     scenario: Annotated[
         Path | None, typer.Argument(help="A Scenario as YAML: how many more nodes does it need?")
     ] = None,
@@ -31,6 +36,7 @@ def capacity(
     most: Annotated[
         int, typer.Option("--most", min=1, max=1024, help="Of a scenario: try at most so many more nodes.")
     ] = 64,
+    lenient: LenientOption = False,
     filename: FilenameOption = "",
     policy: PolicyOption = "",
     cpu: Annotated[
@@ -52,11 +58,16 @@ def capacity(
 
     With a SCENARIO: how many more of its nodes, of one kind at a time, autoslicer needs to serve its pods.
     """
+    option = first_given(asked, OF_SCENARIOS if scenario is None else OF_CLUSTERS)
     if scenario is not None:
-        if filename:
-            raise BadInputError("-f: a scenario and a dump are two questions; ask one of them")
-        size(scenario, until_served, within, most, form)
+        if option:
+            raise BadInputError(
+                f"{option}: asks about a cluster, and {scenario} is a scenario; leave one of them out"
+            )
+        size(scenario, until_served, within, most, form, lenient=lenient)
         return
+    if option:
+        raise BadInputError(f"{option}: asks about a scenario; name one, or leave out {option}")
     from autoslicer.core.consolidation.packed import document as packed_document
     from autoslicer.core.consolidation.packed import packed
     from autoslicer.core.remaining import document, remaining

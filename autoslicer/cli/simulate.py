@@ -14,9 +14,10 @@ import typer
 
 from autoslicer.cli import output, report
 from autoslicer.cli.failures import BadInputError, CommandError, UnreachableError
+from autoslicer.cli.options import LenientOption, first_given
 from autoslicer.cli.output import Format, say
 from autoslicer.cli.stopwatch import Stopwatch
-from autoslicer.cli.wording import number
+from autoslicer.cli.wording import number, skipped
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -31,6 +32,7 @@ T = TypeVar("T")
 
 
 def simulate(
+    given: typer.Context,
     scenario: Annotated[Path, typer.Argument(help="A Scenario as YAML.", show_default=False)],
     settings: Annotated[
         list[str] | None,
@@ -47,9 +49,7 @@ def simulate(
     seeds: Annotated[
         int, typer.Option("--seeds", min=1, help="Simulate under so many seeds, from the scenario's on.")
     ] = 1,
-    lenient: Annotated[
-        bool, typer.Option("--lenient", help="Leave out lines of a trace that are wrong, and count them.")
-    ] = False,
+    lenient: LenientOption = False,
     output_as: Annotated[
         str,
         typer.Option(
@@ -83,6 +83,10 @@ def simulate(
     from simulations.workers import NoSchedulerError, WorkersLostError
     from simulations.workload.mistakes import InputError
 
+    if dask and first_given(given, ["processes"]):
+        raise BadInputError(
+            "--processes: with --dask as many simulations run at a time as its workers take; leave it out"
+        )
     form, file = report.asked(output_as, alone=not sweeps and seeds == 1)
     watch = Stopwatch()
     try:
@@ -137,8 +141,7 @@ def _worth_telling(ahead: Preview) -> Iterator[str]:
         for phrase, count in sorted(restored.notes.items()):
             yield f"dump: {count} {phrase}"
     if ahead.skipped:
-        kinds = ", ".join(f"{count} x {kind}" for kind, count in sorted(ahead.skipped.items()))
-        yield f"warning: skipped {number(sum(ahead.skipped.values()), 'line')} of the trace: {kinds}"
+        yield skipped(ahead.skipped)
 
 
 def _tell_of_seeds(scenario: Scenario) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from autoslicer.cli import output
 from autoslicer.cli.failures import BadInputError
 from autoslicer.cli.output import Format, say
-from autoslicer.cli.wording import number
+from autoslicer.cli.wording import number, skipped
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 _PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?)%", re.ASCII)
 
 
-def size(scenario: Path, until_served: str, within: float | None, most: int, form: Format) -> None:
+def size(
+    scenario: Path, until_served: str, within: float | None, most: int, form: Format, *, lenient: bool
+) -> None:
     """Find and print the need of more nodes.
 
     Args:
@@ -32,10 +34,14 @@ def size(scenario: Path, until_served: str, within: float | None, most: int, for
         within: seconds from a pod's arrival to its binding; None for ever.
         most: nodes of a kind that are tried at most.
         form: of the output.
+        lenient: lines of a trace that are wrong are left out, and counted on stderr.
+
+    Raises:
+        BadInputError: something is not as it must be; lines are looked at before anything is simulated.
     """
     from simulations.scenario.load import load
     from simulations.scenario.scenario import digest
-    from simulations.sizing import Goal, sizes
+    from simulations.sizing import Goal, left_out, sizes
     from simulations.workload.mistakes import InputError
 
     goal = Goal(_share(until_served), math.inf if within is None else within, most)
@@ -46,7 +52,9 @@ def size(scenario: Path, until_served: str, within: float | None, most: int, for
                 f"{scenario}: cluster.snapshot names no kinds of nodes to add; describe nodes"
             )
         sure = digest(found)
-        sized = list(sizes(found, goal, _tell))
+        if without := left_out(found, lenient=lenient):
+            say(skipped(without))
+        sized = list(sizes(found, goal, _tell, lenient=lenient))
     except InputError as error:
         raise BadInputError(str(error)) from None
     if form.for_people:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from simulations.workload.mistakes import Kind
     from solver.problem import Counts
 
 
@@ -34,6 +35,16 @@ def number(count: int, noun: str, plural: str = "") -> str:
     ('1 pod', '2 pods', '2 policies')
     """
     return f"{count} {noun if count == 1 else plural or noun + 's'}"
+
+
+def skipped(kinds: Mapping[Kind, int]) -> str:
+    """How many lines of a trace are left out, by kind of mistake.
+
+    >>> skipped({"wrong value": 2, "broken syntax": 1})
+    'warning: skipped 3 lines of the trace: 1 x broken syntax, 2 x wrong value'
+    """
+    told = ", ".join(f"{count} x {kind}" for kind, count in sorted(kinds.items()))
+    return f"warning: skipped {number(sum(kinds.values()), 'line')} of the trace: {told}"
 
 
 def examples(names: Iterable[str], most: int) -> str:

@@ -115,12 +115,76 @@ def test_what_is_no_share_is_refused(autoslicer: Command, tmp_path: Path, share:
     )
 
 
-def test_a_scenario_and_a_dump_are_two_questions(autoslicer: Command, tmp_path: Path) -> None:
-    """Both at once are refused, rather than one of them being ignored; so is a scenario without nodes."""
+TRACED = """\
+apiVersion: autoslicer.dev/v1alpha1
+kind: Scenario
+cluster:
+  nodes:
+  - {name: gpu-0, product: NVIDIA-H100-80GB-HBM3, gpus: 1, config: all-7g.80gb}
+workload: {trace: {path: jobs.jsonl, format: autoslicer}}
+"""
+
+
+def test_a_broken_line_of_a_trace_is_named(autoslicer: Command, tmp_path: Path) -> None:
+    """Before anything is simulated, as `simulate` does; --lenient leaves the line out and says so."""
+    job = {"arrival": 0, "duration": 500, "requests": {"nvidia.com/mig-7g.80gb": 1}}
+    good = [json.dumps({"pod": f"team/{name}"} | job) for name in "ab"]
     path = tmp_path / "scenario.yaml"
-    assert autoslicer("capacity", str(path), "-f", "dump.json").sentence.startswith(
-        "-f: a scenario and a dump"
-    )
+    path.write_text(TRACED, encoding="utf-8")
+    (tmp_path / "jobs.jsonl").write_text("\n".join((*good, '{"pod": ')), encoding="utf-8")
+    asked = "capacity", str(path), "--within", "60"
+    ended = autoslicer(*asked)
+    assert (ended.code, ended.out) == (2, "")
+    assert f"{tmp_path / 'jobs.jsonl'}:3: the line is no JSON" in ended.sentence
+    assert ended.sentence == autoslicer("simulate", str(path)).sentence
+    ended = autoslicer(*asked, "--lenient", "-o", "json")
+    assert ended.code == 0
+    assert ended.err.splitlines()[0] == "warning: skipped 1 line of the trace: 1 x broken syntax"
+    (need,) = json.loads(ended.out)["nodes"]
+    assert need["more"] == 1
+    (tmp_path / "jobs.jsonl").write_text("\n".join(good), encoding="utf-8")
+    whole = autoslicer(*asked, "-o", "json")
+    assert json.loads(whole.out)["nodes"] == [need]
+    assert "skipped" not in whole.err
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        ("-f", "dump.json"),
+        ("--policy", "/no/such"),
+        ("--cpu", "0"),
+        ("--memory", "banana"),
+        ("--now", "yesterday"),
+        ("--kubeconfig", "/no/such"),
+        ("--context", "no"),
+    ],
+)
+def test_a_scenario_and_a_cluster_are_two_questions(
+    autoslicer: Command, tmp_path: Path, option: tuple[str, str]
+) -> None:
+    """What only a cluster is asked is refused beside a scenario, even as it would be by default."""
+    path = tmp_path / "scenario.yaml"
+    ended = autoslicer("capacity", str(path), *option)
+    said = f"{option[0]}: asks about a cluster, and {path} is a scenario; leave one of them out"
+    assert (ended.code, ended.out, ended.sentence) == (2, "", said)
+
+
+@pytest.mark.parametrize(
+    "option", [("--until-served", "99%"), ("--within", "5"), ("--most", "3"), ("--lenient",)]
+)
+def test_a_cluster_is_not_asked_about_a_scenario(
+    autoslicer: Command, saved: Saved, option: tuple[str, ...]
+) -> None:
+    """What only a scenario is asked is refused without one."""
+    ended = autoslicer("capacity", "-f", saved({"kind": "List", "items": []}), *option)
+    said = f"{option[0]}: asks about a scenario; name one, or leave out {option[0]}"
+    assert (ended.code, ended.out, ended.sentence) == (2, "", said)
+
+
+def test_a_scenario_of_a_dump_has_no_nodes_to_add(autoslicer: Command, tmp_path: Path) -> None:
+    """It is refused, in one sentence that says what would be right."""
+    path = tmp_path / "scenario.yaml"
     (tmp_path / "dump.json").write_text("{}")
     nodes = SCENARIO[SCENARIO.index("  nodes:") : SCENARIO.index("workload:")]
     path.write_text(SCENARIO.replace(nodes, "  snapshot: dump.json\n"), encoding="utf-8")

@@ -186,6 +186,15 @@ def test_addresses_at_which_nobody_is(autoslicer: Command, monkeypatch: pytest.M
     assert "it must read like tcp://HOST:PORT" in wrong.sentence
 
 
+def test_how_many_run_at_a_time_is_the_workers_affair(autoslicer: Command) -> None:
+    """--processes would say nothing on a cluster, so it is refused there, also with its default."""
+    asked = "simulate", str(SHIPPED / "trace.yaml"), "--dask", "tcp://127.0.0.1:8786", "--processes"
+    for count in "0", "2":
+        found = autoslicer(*asked, count)
+        assert (found.code, found.out) == (2, "")
+        assert found.sentence.startswith("--processes: with --dask ")
+
+
 def test_without_the_extra_it_is_named(autoslicer: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     """In one sentence, and no cluster is needed to hear it."""
     monkeypatch.setitem(sys.modules, "distributed", None)
