@@ -22,11 +22,15 @@ _ROUGH_SECONDS = 5.0
 
 @dataclass(slots=True)
 class _Life:
-    """A pod that is there: when it came and began to run (seconds since the recording's start)."""
+    """A pod that is there: when it came and began to run (seconds since the recording's start).
+
+    It is `dumped` if it was there at the start.
+    """
 
     pod: PodRow
     name: str
     arrival: float
+    dumped: bool
     started: float | None = None
 
 
@@ -36,18 +40,21 @@ class Recording:
 
     A pod that was there at the start arrives at 0, and if it ran by then it runs from 0: so `simulate` takes
     it for the pod of the starting dump. One that was being deleted by then is left to the dump. A name that
-    comes again gets a number, since in a simulation the first pod may still wait then.
+    comes again gets a number, since in a simulation the first pod may still be there then.
 
     Attributes:
         start: seconds since the epoch.
         ended: told of every pod that has run and ended.
-        unserved: how many went before they ran, of which nobody knows how long they would have.
+        unserved: how many came and went before they ran, of which nobody knows how long they would have.
+        cancelled: how many were there at the start and went before they ran. Without a job those of the dump
+            would run for ever, so theirs has the duration 0.
         left_out: resources that a trace does not have, by name: how many pods asked for them.
     """
 
     start: float
     ended: Callable[[Job], None]
     unserved: int = 0
+    cancelled: int = 0
     left_out: Counter[str] = field(default_factory=Counter)
     _alive: dict[str, _Life] = field(default_factory=dict)
     _names: Counter[str] = field(default_factory=Counter)
@@ -55,8 +62,12 @@ class Recording:
     def begin(self, pods: Iterable[PodRow]) -> None:
         """These are there at the start."""
         for pod in pods:
-            if not pod.daemon and not pod.finished and not pod.terminating:
-                self._come(pod, 0.0, self.start)
+            if pod.finished:
+                continue
+            if pod.daemon or pod.terminating:
+                self._names[pod.key] += 1
+            else:
+                self._come(pod, 0.0, self.start, dumped=True)
 
     def missing(self, there: Iterable[PodRow], now: float) -> None:
         """Whoever is not among those that are there has gone; told when all of them were listed."""
@@ -98,12 +109,19 @@ class Recording:
         for _, life in sorted(self._alive.items()):
             yield Job(life.name, _rounded(life.arrival), None, self._requests(life.pod), life.pod.priority)
 
-    def _come(self, pod: PodRow, arrival: float, now: float) -> None:
-        number = self._names[pod.key]
-        self._names[pod.key] += 1
-        life = _Life(pod, f"{pod.key}-{number}" if number else pod.key, arrival)
+    def _come(self, pod: PodRow, arrival: float, now: float, *, dumped: bool = False) -> None:
+        life = _Life(pod, self._named(pod.key), arrival, dumped)
         self._alive[pod.key] = life
         self._begin(life, now)
+
+    def _named(self, key: str) -> str:
+        """A name that no pod had before: its own or, if that was there, the next free number behind it."""
+        name = key
+        while name in self._names:
+            name = f"{key}-{self._names[key]}"
+            self._names[key] += 1
+        self._names[name] += 1
+        return name
 
     def _begin(self, life: _Life, now: float) -> None:
         if life.started is None and (life.pod.phase == "Running" or (life.pod.node and life.pod.finished)):
@@ -111,10 +129,11 @@ class Recording:
 
     def _go(self, key: str, now: float) -> None:
         life = self._alive.pop(key)
-        if life.started is None:
+        if life.started is None and not life.dumped:
             self.unserved += 1
             return
-        duration = max(0.0, now - self.start - life.started)
+        self.cancelled += life.started is None
+        duration = 0.0 if life.started is None else max(0.0, now - self.start - life.started)
         found = self._requests(life.pod)
         self.ended(Job(life.name, _rounded(life.arrival), _rounded(duration), found, life.pod.priority))
 

@@ -153,5 +153,7 @@ def _tell(recording: Recording, count: int, trace: Path) -> None:
     say(f"wrote {number(count, 'pod')} to {trace}")
     if recording.unserved:
         say(f"left out {number(recording.unserved, 'pod')} that went before they ran: nobody knows how long")
+    if recording.cancelled:
+        say(f"gave {number(recording.cancelled, 'pod')} of the dump that went before they ran the duration 0")
     for resource, times in sorted(recording.left_out.items()):
         say(f"left out {resource} of {number(times, 'pod')}: a trace has no such resource")

@@ -8,11 +8,14 @@ import subprocess
 import sys
 import time
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.build import pod
+from autoslicer.core.reading import pod as read_pod
+from simulations.recording import Recording
+from tests.build import NOON, Pod, dump, node, pod
 from tests.cli.conftest import Command
 from tests.cluster.fixture import Cluster
 from tests.cluster.waiting import until
@@ -33,9 +36,9 @@ def test_a_recorded_cluster_is_simulated(
     cluster.gpu_node("gpu-a", {"1g.10gb": 7}, config="all-1g.10gb")
     old, stays = (cluster.pod(name, {"1g.10gb": 1}) for name in ("old", "stays"))
     cluster.wait_running([old, stays])
-    trace, dump = tmp_path / "trace.jsonl", tmp_path / "dump.json"
+    trace, begun = tmp_path / "trace.jsonl", tmp_path / "dump.json"
     spool = tmp_path / "trace.jsonl.spool"
-    command = [sys.executable, "-m", "autoslicer", "record", "--output", str(trace), "--snapshot", str(dump)]
+    command = [sys.executable, "-m", "autoslicer", "record", "--output", str(trace), "--snapshot", str(begun)]
     said = (tmp_path / "said").open("w+")
     with subprocess.Popen([*command, "--kubeconfig", str(cluster.kubeconfig)], stderr=said) as process:
         until(lambda: "recording to" in Path(said.name).read_text(), 30, lambda: Path(said.name).read_text())
@@ -73,11 +76,11 @@ def test_a_recorded_cluster_is_simulated(
 
 def test_nothing_is_overwritten(autoslicer: Command, tmp_path: Path) -> None:
     """A file that is there, a spool of a recording that was killed among them, is refused before anything."""
-    trace, dump = tmp_path / "trace.jsonl", tmp_path / "dump.json"
+    trace, begun = tmp_path / "trace.jsonl", tmp_path / "dump.json"
     (tmp_path / "trace.jsonl.spool").write_text("")
-    ended = autoslicer("record", "--output", str(trace), "--snapshot", str(dump))
+    ended = autoslicer("record", "--output", str(trace), "--snapshot", str(begun))
     assert (ended.code, ended.sentence) == (2, f"{trace}.spool exists; move it away, or name another file")
-    ended = autoslicer("record", "--output", str(trace), "--snapshot", str(dump), "--for", "long")
+    ended = autoslicer("record", "--output", str(trace), "--snapshot", str(begun), "--for", "long")
     assert ended.sentence == "--for: 'long' is no length of time; it should read like 90s, 30m, 24h or 7d"
 
 
@@ -85,13 +88,13 @@ def test_trace_and_dump_are_two_files(autoslicer: Command, tmp_path: Path) -> No
     """However one of them is spelled, the dump of whoever names a file twice is not lost to the trace."""
     (tmp_path / "same").symlink_to(tmp_path)
     trace, spelled = tmp_path / "t.jsonl", tmp_path / "same" / "t.jsonl"
-    for dump, use in (
+    for second, use in (
         (trace, "is the trace's too"),
         (spelled, "is the trace's too"),
         (tmp_path / "t.jsonl.spool", "is where the trace's lines go meanwhile"),
     ):
-        ended = autoslicer("record", "--output", str(trace), "--snapshot", str(dump))
-        assert (ended.code, ended.sentence) == (2, f"--snapshot: {dump} {use}; name another file")
+        ended = autoslicer("record", "--output", str(trace), "--snapshot", str(second))
+        assert (ended.code, ended.sentence) == (2, f"--snapshot: {second} {use}; name another file")
     assert [file.name for file in tmp_path.iterdir()] == ["same"]
 
 
@@ -134,7 +137,7 @@ def test_a_file_that_comes_meanwhile_is_kept(
     autoslicer: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, taken: bool
 ) -> None:
     """The trace goes to where nothing is at the end either; where something is, the spool stays."""
-    trace, dump, spool = (tmp_path / name for name in ("t", "d", "t.spool"))
+    trace, begun, spool = (tmp_path / name for name in ("t", "d", "t.spool"))
 
     def followed(*_: object) -> None:
         assert {file.name for file in tmp_path.iterdir()} == {"d", "t.spool"}
@@ -145,8 +148,8 @@ def test_a_file_that_comes_meanwhile_is_kept(
     monkeypatch.setattr("autoslicer.cli.record.session", lambda *_: nullcontext())
     monkeypatch.setattr("autoslicer.cli.record.collect", lambda *_: {"kind": "List", "items": [pod_there]})
     monkeypatch.setattr("autoslicer.cli.record._follow", followed)
-    ended = autoslicer("record", "--output", str(trace), "--snapshot", str(dump))
-    assert json.loads(dump.read_text())["items"] == [pod_there]
+    ended = autoslicer("record", "--output", str(trace), "--snapshot", str(begun))
+    assert json.loads(begun.read_text())["items"] == [pod_there]
     job = (spool if taken else trace).read_text()
     assert json.loads(job)["pod"] == "team/stays"
     assert (ended.code, spool.exists()) == (1 if taken else 0, taken)
@@ -154,6 +157,47 @@ def test_a_file_that_comes_meanwhile_is_kept(
         assert trace.read_text() == "another's"
         said = f"error: {trace} cannot be written: File exists; what was recorded is in {spool}"
         assert ended.err.splitlines()[-1] == said
+
+
+def test_what_the_dump_holds_is_no_obstacle_to_its_trace(
+    autoslicer: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Simulated: a pod comes again while the dump's one is being deleted, and a waiting one is cancelled."""
+
+    def web() -> Pod:
+        return pod("team/web-0").wants({"1g.10gb": 1}).on("gpu-a")
+
+    waits = pod("team/waits").wants({"1g.10gb": 1})
+    begun = dump(node("gpu-a").gpus(1).config("all-1g.10gb"), web().deleting(), waits)
+
+    def followed(_: object, recording: Recording, seconds: float | None) -> None:
+        old, new = (replace(read_pod(web().created(NOON + at).raw), uid=f"{at}") for at in (-60, 6))
+        recording.notice(old, None, NOON + 5)
+        recording.notice(None, new, NOON + 6)
+        recording.notice(new, None, NOON + 16)
+        recording.notice(read_pod(waits.raw), None, NOON + 20)
+
+    monkeypatch.setattr("autoslicer.cli.record.session", lambda *_: nullcontext())
+    monkeypatch.setattr("autoslicer.cli.record.collect", lambda *_: begun)
+    monkeypatch.setattr("autoslicer.cli.record._now", lambda: NOON)
+    monkeypatch.setattr("autoslicer.cli.record._follow", followed)
+    files = "--output", str(tmp_path / "trace.jsonl"), "--snapshot", str(tmp_path / "dump.json")
+    ended = autoslicer("record", *files)
+    assert ended.code == 0
+    assert ended.err.splitlines()[-1] == "gave 1 pod of the dump that went before they ran the duration 0"
+    found = [json.loads(line) for line in (tmp_path / "trace.jsonl").read_text().splitlines()]
+    assert [(job["pod"], job["arrival"], job["duration"]) for job in found] == [
+        ("team/waits", 0, 0),
+        ("team/web-0-1", 6, 10),
+    ]
+    (tmp_path / "scenario.yaml").write_text(f"{SCENARIO}compare: [static]\n")
+    simulated = autoslicer("simulate", str(tmp_path / "scenario.yaml"), "-o", "json")
+    assert simulated.code == 0, simulated.err
+    (result,) = json.loads(simulated.out)["results"]
+    assert (result["pods"], result["completed"]) == (2, 2)
+    (tmp_path / "trace.jsonl").write_text(json.dumps({**found[1], "pod": "team/web-0"}))
+    clash = autoslicer("simulate", str(tmp_path / "scenario.yaml"))
+    assert (clash.code, "an earlier one of its name is alive" in clash.err) == (2, True)
 
 
 def test_a_cluster_that_is_not_there_leaves_no_file(autoslicer: Command, tmp_path: Path) -> None:

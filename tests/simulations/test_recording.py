@@ -73,16 +73,47 @@ def test_what_is_left_out_is_counted() -> None:
     jobs: list[Job] = []
     recording = Recording(NOON, jobs.append)
     odd = row(
-        "odd", NOON - 5, requests={"hugepages-2Mi": 1, "nvidia.com/mig-1g.10gb": 1, "pods": 1, "cpu": 1500}
+        "odd", NOON + 2, requests={"hugepages-2Mi": 1, "nvidia.com/mig-1g.10gb": 1, "pods": 1, "cpu": 1500}
     )
-    recording.begin([odd, row("daemon", NOON, daemon=True), row("going", NOON, terminating=True)])
+    recording.begin([row("daemon", NOON, daemon=True), row("going", NOON, terminating=True)])
+    recording.notice(None, odd, NOON + 2)
     recording.notice(odd, None, NOON + 5)
-    assert (jobs, recording.unserved) == ([], 1)
+    assert (jobs, recording.unserved, recording.cancelled) == ([], 1, 0)
     recording.notice(None, replace(odd, uid="again"), NOON + 6)
     recording.notice(None, row("going", NOON, terminating=True), NOON + 7)
     (job,) = recording.alive()
     assert (job.pod, dict(job.requests)) == ("team/odd-1", {"nvidia.com/mig-1g.10gb": 1, "cpu": 1500})
     assert dict(recording.left_out) == {"hugepages-2Mi": 1}
+
+
+def test_a_pod_of_the_dump_that_was_cancelled_does_not_stay_for_ever() -> None:
+    """It is a job that runs for no time, for a simulation that knows of none would let it run on."""
+    jobs: list[Job] = []
+    recording = Recording(NOON, jobs.append)
+    waits, bound = row("waits", NOON - 5), row("bound", NOON - 5, node="gpu", phase="Pending")
+    recording.begin([waits, bound])
+    recording.notice(waits, None, NOON + 5)
+    recording.missing([], NOON + 6)
+    assert [(job.pod, job.arrival, job.duration) for job in jobs] == [
+        ("team/waits", 0.0, 0.0),
+        ("team/bound", 0.0, 0.0),
+    ]
+    assert (recording.unserved, recording.cancelled) == (0, 2)
+
+
+def test_no_two_pods_of_dump_and_trace_have_one_name() -> None:
+    """Numbered is who comes under the name of a pod that was being deleted, and never to another's name."""
+    jobs: list[Job] = []
+    recording = Recording(NOON, jobs.append)
+    recording.begin([row("web", NOON - 5, terminating=True), row("done", NOON - 5, phase="Succeeded")])
+    for n, name in enumerate(("web-1", "web", "web-2", "done")):
+        recording.notice(None, row(name, NOON + n), NOON + n)
+    assert [job.pod for job in sorted(recording.alive(), key=lambda job: job.arrival)] == [
+        "team/web-1",
+        "team/web-2",
+        "team/web-2-1",
+        "team/done",
+    ]
 
 
 def test_a_pod_that_went_unheard_has_gone_by_the_first_list() -> None:
