@@ -174,16 +174,74 @@ def test_the_command_gives_the_same_bytes_on_a_cluster(dask: Dask, autoslicer: C
 
 
 def test_addresses_at_which_nobody_is(autoslicer: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that is none is bad input; where nobody answers the cluster cannot be reached."""
+    """Where nobody answers the cluster cannot be reached."""
     monkeypatch.setattr("simulations.dask_cluster.PATIENCE_SECONDS", 1)
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     nobody = autoslicer("simulate", str(SHIPPED / "trace.yaml"), "--dask", f"tcp://127.0.0.1:{port}")
     assert (nobody.code, nobody.out) == (4, "")
     assert nobody.sentence == f"--dask tcp://127.0.0.1:{port}: no Dask scheduler answers there"
-    wrong = autoslicer("simulate", str(SHIPPED / "trace.yaml"), "--dask", "what://ever")
-    assert (wrong.code, wrong.out) == (2, "")
-    assert "it must read like tcp://HOST:PORT" in wrong.sentence
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "foo", " ", "tcp://", "tcp://127.0.0.1", "tcp://h:abc", "tcp://h:0", "tcp://h:65536", "tcp://:8786",
+        "tcp://h:8786 ", "tcp://h:8786/x", "tcp://a..b:8786", f"tcp://{'a' * 64}:8786", "tcp://::1:8786",
+        "tcp://[::1]", "tcp://[h]:8786", "tcp://[::1:8786", "TCP://h:8786", "http://x:1", "inproc://a",
+        "ucx://h:8786", "tcp://h\n:8786", "tcp://h\u0661:1",
+    ],
+)  # fmt: skip
+def test_what_is_no_address_is_refused_before_anybody_is_called(
+    address: str, autoslicer: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slip in the address is one sentence that says how one reads, whether or not Dask is installed."""
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    found = autoslicer("simulate", str(SHIPPED / "trace.yaml"), "--dask", address)
+    assert (found.code, found.out) == (2, "")
+    assert found.sentence.endswith(
+        ": is no address of a Dask scheduler; it must read like tcp://HOST:PORT or tls://HOST:PORT, "
+        "with an IPv6 address in brackets"
+    )
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["tcp://10.0.0.7:8786", "tls://dask-scheduler.team_a.svc.:1", "tcp://[fe80::1]:65535", "tcp://H-1:1"],
+)
+def test_what_is_an_address_is_called(
+    address: str, autoslicer: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody is refused whose address is one: here only Dask is missing."""
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    found = autoslicer("simulate", str(SHIPPED / "trace.yaml"), "--dask", address)
+    assert found.sentence.startswith(f"--dask {address}: needs the package distributed")
+
+
+@pytest.mark.parametrize(
+    ("address", "settings", "told"),
+    [
+        ("tcp://", {}, "is no address of a Dask scheduler"),
+        ("tls://127.0.0.1:9", {}, "TLS is not set up; name the files in Dask's settings, ca-file,"),
+        ("tls://127.0.0.1:9", {"TLS__CA_FILE": "/none", "TLS__CLIENT__CERT": "/none"}, "cannot be used: "),
+        ("tls://127.0.0.1:9", {"TLS__MIN_VERSION": "7"}, "cannot be used: "),
+        ("tcp://127.0.0.1:9", {"REQUIRE_ENCRYPTION": "true"}, "use tls://HOST:PORT"),
+    ],
+)
+def test_a_connection_that_cannot_be_is_refused_at_once(
+    address: str, settings: dict[str, str], told: str
+) -> None:
+    """A process of its own ends without waiting, and its user reads one line and nothing of Python's."""
+    command = [sys.executable, "-m", "autoslicer", "simulate", str(SHIPPED / "trace.yaml")]
+    environment = {f"DASK_DISTRIBUTED__COMM__{name}": value for name, value in settings.items()}
+    ran = subprocess.run(
+        [*command, "--dask", address],
+        capture_output=True, text=True, check=False, timeout=15, env={**os.environ, **environment},
+    )  # fmt: skip
+    assert (ran.returncode, ran.stdout) == (2, "")
+    (line,) = ran.stderr.splitlines()
+    assert line.startswith(f"error: --dask {address}: ")
+    assert told in line
 
 
 def test_how_many_run_at_a_time_is_the_workers_affair(autoslicer: Command) -> None:
