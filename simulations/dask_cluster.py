@@ -27,7 +27,9 @@ PATIENCE_SECONDS = 10
 """real seconds for the scheduler to answer"""
 _RIGHT = "it must read like tcp://HOST:PORT or tls://HOST:PORT, with an IPv6 address in brackets"
 _ADDRESS = re.compile(r"(?:tcp|tls)://(?:\[([^\[\]]+)\]|([^\[\]:]+)):([1-9]\d{0,4})", re.ASCII)
-_HOST = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_][a-z0-9_-]{0,62})*\.?", re.ASCII | re.I)
+_HOST = re.compile(
+    r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_][a-z0-9_-]{0,62})*\.?", re.ASCII | re.I
+)
 _MOST_PORT = 65535
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ import typer
 
 from autoslicer.cli import basics
 from autoslicer.cli.failures import ClosedPipeError, CommandError, ExitCode
+from autoslicer.cli.output import say, unwritten
 
 COMMANDS = {
     "plan": "plan",
@@ -29,6 +31,9 @@ COMMANDS = {
     "version": "basics",
 }
 """the module of each command, in the order of the help"""
+SILENT = ("record", "run")
+"""the commands that write nothing to stdout"""
+_HELP = {"-h", "--help"}
 
 
 def app(only: str = "") -> typer.Typer:
@@ -56,7 +61,11 @@ def _nothing() -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Return the exit code of one command line, the process's own by default; mistakes become sentences."""
     given = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    if sys.stderr is None:  # closed: what is printed to None goes to stdout
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - as long as the process lives
     try:
+        if sys.stdout is None and given[0] not in SILENT:
+            raise CommandError("stdout is closed; there is nowhere to write to")
         if given == ["version"]:  # at once: typer spends twice its own time on options, of which it has none
             return basics.version_line()
         command = typer.main.get_command(app(only=given[0]))
@@ -69,12 +78,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refuse(f"{error.format_message().rstrip('.')} (see `{_program()} --help`)", error.exit_code)
     except typer.Abort:
         return ExitCode.INTERRUPTED
+    except OSError as error:
+        if not _HELP & set(given):
+            raise
+        unheard = unwritten(error)  # the help is all that others than `output` write
+        return _refuse(str(unheard), unheard.code)
     return int(result or ExitCode.OK)
 
 
 def _refuse(message: str, code: int) -> int:
     for sentence in message.splitlines():
-        print(f"error: {sentence}", file=sys.stderr)
+        say(f"error: {sentence}")
     return code
 
 

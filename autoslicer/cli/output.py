@@ -9,9 +9,10 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TextIO
 
-from autoslicer.cli.failures import ClosedPipeError
+from autoslicer.cli.failures import ClosedPipeError, CommandError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -42,32 +43,71 @@ class DataFormat(StrEnum):
 
 
 def say(message: str) -> None:
-    """Write one line to stderr."""
-    print(message, file=sys.stderr)
+    """Write one line to stderr; where it cannot be written nobody hears it, and the work goes on."""
+    try:
+        print(message, file=sys.stderr, flush=True)
+    except OSError:
+        _discard(sys.stderr)
 
 
 def write(text: str) -> None:
-    """Write text to stdout.
+    """Write text to stdout, with a question mark for what its encoding cannot express.
 
     Raises:
-        ClosedPipeError: the reader went away, as `head` does; the interpreter will not try to flush the rest.
+        ClosedPipeError: the reader went away, as `head` does.
+        CommandError: it cannot be written.
     """
+    try:
+        _write(text)
+    except UnicodeEncodeError:
+        encoding = sys.stdout.encoding
+        _write(text.encode(encoding, "replace").decode(encoding))
+
+
+def unwritten(error: OSError) -> CommandError:
+    """What to raise where stdout cannot be written; the interpreter will not try to flush the rest."""
+    _discard(sys.stdout)
+    if isinstance(error, BrokenPipeError):
+        return ClosedPipeError()
+    return CommandError(f"stdout cannot be written: {error.strerror or error}")
+
+
+def _write(text: str) -> None:
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise ClosedPipeError from None
+    except OSError as error:
+        raise unwritten(error) from None
+
+
+def _discard(stream: TextIO) -> None:
+    """Let go what the stream still holds, and what is written to it from now on."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def data(document: Mapping[str, Any], form: str) -> None:
-    """Write a document to stdout as JSON or YAML, keys in the order they have."""
+    """Write a document to stdout as JSON or YAML, keys in the order they have.
+
+    What the encoding of stdout cannot express is escaped, so that the document stays what it is.
+
+    Raises:
+        ClosedPipeError: the reader went away.
+        CommandError: it cannot be written.
+    """
     if form == Format.YAML:
         from autoslicer.cli.yaml_text import written
 
-        write(written(document, UNWRAPPED))
+        spelled = partial(written, document, UNWRAPPED)
     else:
-        write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        spelled = partial(_json, document)
+    try:
+        _write(spelled(plain=False))
+    except UnicodeEncodeError:
+        _write(spelled(plain=True))
+
+
+def _json(document: Mapping[str, Any], *, plain: bool) -> str:
+    return json.dumps(document, indent=2, ensure_ascii=plain) + "\n"
 
 
 def drawn(draw: Callable[[Console], None]) -> None:

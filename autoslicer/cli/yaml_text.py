@@ -61,9 +61,9 @@ def _not_too_deep(text: str) -> None:
             raise NotYamlError(f": line {line}: is nested too deeply; {DEEPEST} levels are read")
 
 
-def written(document: Any, width: int) -> str:
-    """The document as YAML, keys in the order they have, lines no longer than `width`."""
-    return str(yaml.dump(document, None, _Dumper, sort_keys=False, allow_unicode=True, width=width))
+def written(document: Any, width: int, *, plain: bool = False) -> str:
+    """The document as YAML, keys in the order they have, lines no longer than `width`; plain: as ASCII."""
+    return str(yaml.dump(document, None, _Dumper, sort_keys=False, allow_unicode=not plain, width=width))
 
 
 def _place(error: yaml.YAMLError) -> str:

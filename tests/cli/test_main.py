@@ -3,9 +3,12 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from autoslicer import __version__
 from tests.cli.conftest import Command
@@ -122,3 +125,53 @@ def test_interrupting_a_command_gives_130_and_no_traceback(tmp_path: Path) -> No
         waiting.send_signal(signal.SIGINT)
         out, err = waiting.communicate(timeout=30)
     assert (waiting.returncode, out, err) == (130, b"", b"")
+
+
+def shell(command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """How a line ends that a shell runs, with the program as $A."""
+    given = {**os.environ, "A": str(BIN / "autoslicer"), **environment}
+    return subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False, env=given)
+
+
+@pytest.mark.parametrize("arguments", ["version", "version -o yaml", "profiles", "--help", "plan -h"])
+def test_output_that_cannot_be_written_is_one_sentence(arguments: str) -> None:
+    """On a full disk, or without a stdout, a command says so and fails; where there is room it does not."""
+    full = shell(f"$A {arguments} >/dev/full")
+    assert (full.returncode, full.stderr) == (1, "error: stdout cannot be written: No space left on device\n")
+    closed = shell(f"$A {arguments} >&-")
+    assert (closed.returncode, closed.stderr) == (
+        1,
+        "error: stdout is closed; there is nowhere to write to\n",
+    )
+    written = shell(f"$A {arguments}")
+    assert (written.returncode, written.stderr) == (0, "")
+    assert written.stdout
+
+
+@pytest.mark.parametrize("nowhere", ["2>&-", "2>/dev/full"])
+def test_what_is_said_besides_never_gets_into_the_data(nowhere: str, saved: Callable[[Any], str]) -> None:
+    """Without a stderr, stdout holds the same bytes, and the command ends in the same way."""
+    asked = f"$A plan -o json -f {saved({'kind': 'List', 'items': []})}"
+    heard, unheard = shell(asked), shell(f"{asked} {nowhere}")
+    assert heard.stderr
+    assert (unheard.returncode, unheard.stdout, unheard.stderr) == (0, heard.stdout, "")
+    refused = shell(f"$A nonsense {nowhere}")
+    assert (refused.returncode, refused.stdout) == (2, "")
+
+
+def test_a_text_keeps_what_the_encoding_can_express() -> None:
+    """A sign that ASCII does not have becomes a question mark, and is whole where there is UTF-8."""
+    code = "from autoslicer.cli.output import write; write('2 \u00b1 1')"
+    assert shell(f'{sys.executable} -c "{code}"', PYTHONIOENCODING="ascii").stdout == "2 ? 1"
+    assert shell(f'{sys.executable} -c "{code}"', PYTHONIOENCODING="utf-8").stdout == "2 \u00b1 1"
+
+
+@pytest.mark.parametrize("form", ["json", "yaml"])
+def test_a_document_means_the_same_in_every_encoding(form: str) -> None:
+    """What ASCII does not have is escaped in it, not replaced."""
+    code = f"from autoslicer.cli.output import data; data({{'a': '2 \u00b1 1'}}, '{form}')"
+    plain = shell(f'{sys.executable} -c "{code}"', PYTHONIOENCODING="ascii").stdout
+    whole = shell(f'{sys.executable} -c "{code}"', PYTHONIOENCODING="utf-8").stdout
+    assert plain.isascii()
+    assert "\u00b1" in whole
+    assert yaml.safe_load(plain) == yaml.safe_load(whole) == {"a": "2 \u00b1 1"}
