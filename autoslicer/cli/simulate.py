@@ -113,9 +113,11 @@ def simulate(
         raise CommandError(str(error)) from None
     except NoSchedulerError as error:
         raise UnreachableError(str(error)) from None
-    if file is not None:
-        report.write(file, *tasks[0], recorded, ahead[0].mean_wait, lenient=lenient)
-    _show([Simulated(*one) for one in zip(found, sure, ahead, outcomes, strict=True)], form)
+    try:
+        if file is not None:
+            report.write(file, *tasks[0], recorded, ahead[0].mean_wait, lenient=lenient)
+    finally:  # what came out is told even where there is no report of it
+        _show([Simulated(*one) for one in zip(found, sure, ahead, outcomes, strict=True)], form)
     if timings:
         say(f"timings: {watch}; of it planning {_thought(outcomes)}")
 

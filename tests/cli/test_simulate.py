@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -199,7 +200,7 @@ def test_a_report_is_written(autoslicer: Command, tmp_path: Path) -> None:
 
 
 def test_a_report_that_cannot_be_written(autoslicer: Command, tmp_path: Path) -> None:
-    """An unknown format, a folder that is not there and a folder in place of a file are one sentence each."""
+    """An unknown format and a file that cannot be written are one sentence each, before anything is done."""
     for wrong in ("htm", "html", "html=", "HTML=x"):
         found = autoslicer("simulate", str(SMALL), "-o", wrong)
         assert found.code == 2
@@ -208,12 +209,46 @@ def test_a_report_that_cannot_be_written(autoslicer: Command, tmp_path: Path) ->
         found = autoslicer("simulate", str(SMALL), "-o", f"html={tmp_path / 'report.html'}", *several)
         assert found.code == 2
         assert found.sentence.startswith("-o html=FILE tells of one scenario; leave out --sweep and --seeds")
-    found = autoslicer("simulate", str(SMALL), "-o", f"html={tmp_path / 'no' / 'report.html'}")
-    assert found.code == 1
-    assert "cannot be written: there is no folder" in found.sentence
-    found = autoslicer("simulate", str(SMALL), "-o", f"html={tmp_path}", "--processes", "1")
-    assert (found.code, found.out) == (1, "")
-    assert found.sentence == f"{tmp_path}: cannot be written: Is a directory"
+    refused = {
+        tmp_path / "no" / "report.html": f"there is no folder {tmp_path / 'no'}",
+        tmp_path: "Is a directory",
+        Path("/proc/report.html"): "No such file or directory",
+        tmp_path / f"{'x' * 300}.html": "File name too long",
+    }
+    for file, why in refused.items():
+        found = autoslicer("simulate", str(tmp_path / "none.yaml"), "-o", f"html={file}")
+        assert (found.code, found.out) == (2, "")
+        assert found.sentence == f"{file}: cannot be written: {why}", "before anything is read"
+
+
+def test_trying_a_report_leaves_no_trace(autoslicer: Command, tmp_path: Path) -> None:
+    """Where nothing comes of the simulation there is no empty report, and the one before it is whole."""
+    new, old, link = tmp_path / "new.html", tmp_path / "old.html", tmp_path / "link.html"
+    old.write_text("kept", encoding="utf-8")
+    link.symlink_to(tmp_path / "nowhere.html")
+    for file in (new, old, link):
+        assert autoslicer("simulate", str(tmp_path / "none.yaml"), "-o", f"html={file}").code == 2
+    assert old.read_text(encoding="utf-8") == "kept"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link.html", "old.html"]
+    assert not link.exists()
+
+
+def test_a_report_that_finds_no_room_takes_nothing_along(
+    autoslicer: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The table is told all the same, and no part of a report is left."""
+    file = tmp_path / "report.html"
+    asked = ("simulate", str(SMALL), "--set", "compare=[static]", "--processes", "1")
+
+    def full(path: Path, text: str, encoding: str) -> int:
+        path.write_bytes(text[:99].encode(encoding))
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_text", full)
+    found = autoslicer(*asked, "-o", f"html={file}")
+    assert (found.code, found.sentence) == (1, f"{file}: cannot be written: No space left on device")
+    assert found.out == autoslicer(*asked).out != ""
+    assert not file.exists()
 
 
 def test_a_report_of_a_dump_begins_with_what_runs_there(autoslicer: Command, tmp_path: Path) -> None:
