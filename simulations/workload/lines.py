@@ -22,11 +22,19 @@ Lenient = Counter[Kind] | None
 Parsed = TypeVar("Parsed")
 
 
-def parsed(path: Path, parse: Callable[[str], Parsed], lenient: Lenient = None) -> Iterator[Parsed]:
+def parsed(
+    path: Path, parse: Callable[[str], Parsed], lenient: Lenient = None, *, headed: bool = False
+) -> Iterator[Parsed]:
     """What `parse` makes of each line that is not blank; no more than one line is held.
 
+    Args:
+        path: of the file.
+        parse: a line.
+        lenient: counts the lines that are wrong, which are skipped then.
+        headed: nothing can be made of the others without the first line, so that it is never skipped.
+
     Raises:
-        InputError: the file cannot be read, holds nothing, or a line is wrong and `lenient` is None.
+        InputError: the file cannot be read, holds nothing, or a line is wrong that is not skipped.
     """
     found = False
     for number, raw in _numbered(path):
@@ -36,7 +44,7 @@ def parsed(path: Path, parse: Callable[[str], Parsed], lenient: Lenient = None) 
                 continue
             result = parse(text)
         except Mistake as mistake:
-            if lenient is None:
+            if lenient is None or (headed and not found):
                 raise InputError(f"{called(path)}:{number}: {mistake}") from None
             lenient[mistake.kind] += 1
             continue

@@ -49,8 +49,8 @@ def read_openb(path: Path, geometry: Geometry, lenient: Lenient = None) -> Itera
     Raises:
         InputError: the file cannot be read, or a line is wrong and `lenient` is None.
     """
-    table = _Table(path, partial(_job, shares=shares(geometry)))
-    pods = [job for job in parsed(path, table, lenient) if job is not None]
+    table = _Table(partial(_job, shares=shares(geometry)))
+    pods = [job for job in parsed(path, table, lenient, headed=True) if job is not None]
     if not pods:
         raise InputError(f"{called(path)}: {EMPTY}")
     first = min(job.arrival for job in pods)
@@ -86,22 +86,21 @@ class _Table:
     """Parses the header, which is no job, and then each line by it.
 
     Attributes:
-        path: of the file, for a header that is wrong: without it no line can be read.
         job: makes one of a row.
     """
 
-    path: Path
     job: Callable[[Row], Job]
     _columns: tuple[str, ...] = ()
 
     def __call__(self, text: str) -> Job | None:
         cells = _cells(text)
         if not self._columns:
-            self._columns = tuple(cell.strip() for cell in cells)
-            lacking = [name for name in COLUMNS if name not in self._columns]
+            columns = tuple(cell.strip() for cell in cells)
+            lacking = [name for name in COLUMNS if name not in columns]
             if lacking:
                 right = f"the first line names the columns, {', '.join(COLUMNS)} among them"
-                raise InputError(f"{called(self.path)}:1: {lacking[0]}: is no column; {right}")
+                raise Mistake(Kind.SYNTAX, lacking[0], "is no column", right)
+            self._columns = columns
             return None
         if len(cells) != len(self._columns):
             wrong = f"the line has {len(cells)} cells"

@@ -12,7 +12,7 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from simulations.workload.job import Job
-from simulations.workload.lines import Lenient
+from simulations.workload.lines import LONGEST, Lenient
 from simulations.workload.mistakes import InputError, Kind
 from simulations.workload.openb import read_openb, shares
 from solver import geometry
@@ -124,6 +124,22 @@ def test_a_list_without_a_header_is_refused_even_leniently(tmp_path: Path) -> No
     )
     with pytest.raises(InputError, match=":1: name: is no column"):
         skipped(_read, path)
+
+
+@pytest.mark.parametrize(
+    ("header", "said"),
+    [
+        ('name,"cpu', "is no CSV: unexpected end of data"),
+        (f"{HEADER},\xe9".encode("latin-1"), "byte 111 of the line is 0xe9, which is no UTF-8"),
+        ("x" * (LONGEST + 1), "the line is too long"),
+        ("name,cpu_milli", "memory_mib: is no column"),
+    ],
+)
+def test_a_broken_header_is_refused_even_leniently(tmp_path: Path, header: str | bytes, said: str) -> None:
+    """No other line is taken for the header in its place, and it is the header's line that is named."""
+    path = trace(tmp_path, "", header, HEADER, _row())
+    for lenient in (None, Counter[Kind]()):
+        assert refusal(_read, path, lenient).startswith(f"trace.jsonl:2: {said}")
 
 
 def test_a_header_without_pods_is_refused(tmp_path: Path) -> None:
