@@ -5,11 +5,16 @@ docs/baselines.md has the sources. Rules look at the instances that are there an
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
 from typing import Protocol
 
-from simulations.gpu import Gpu
+from simulations.gpu import Gpu, Instance
+from solver.geometry import Geometry
+from solver.problem import Counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,24 +96,71 @@ class Dra:
 
     def seats(self, gpus: Sequence[Gpu], slices: Mapping[str, int]) -> tuple[Seat, ...] | None:
         """See `Rule`."""
-        return next(_first([_copy(gpu) for gpu in gpus], _flat(slices)), None)
+        tried = [_copy(gpu) for gpu in gpus]
+        wanted = _flat(slices)
+        if not _fit(tried, wanted):
+            return None
+        found: list[Seat] = []
+        for done, profile in enumerate(wanted, 1):
+            # the first of equal slices took the first place that does, so the next one's place comes later
+            passed = (found[-1].gpu, found[-1].start) if found and found[-1].profile == profile else (0, -1)
+            found.append(_first(tried, profile, passed, wanted[done:]))
+        return tuple(found)
 
     def worth(self, gpus: Sequence[Gpu], free: float) -> float:
         """See `Rule`."""
         return free
 
 
-def _first(gpus: Sequence[Gpu], profiles: Sequence[str]) -> Iterator[tuple[Seat, ...]]:
-    """Every choice of devices for the profiles, in the order in which the allocator tries them."""
-    if not profiles:
-        yield ()
-        return
-    for position, gpu in enumerate(gpus):
-        for start in gpu.room(profiles[0]):
-            made = gpu.create(profiles[0], start)
-            for rest in _first(gpus, profiles[1:]):
-                yield (Seat(position, profiles[0], start), *rest)
+def _first(gpus: Sequence[Gpu], profile: str, passed: tuple[int, int], rest: Sequence[str]) -> Seat:
+    """Create the slice at the first (GPU, start) behind the passed one that leaves places for the rest.
+
+    That is where a search that goes back from every dead end comes to in the end, without the dead ends.
+    """
+    for position, gpu in islice(enumerate(gpus), passed[0], None):
+        for start in gpu.room(profile):
+            if (position, start) > passed:
+                made = gpu.create(profile, start)
+                if _fit(gpus, rest):
+                    return Seat(position, profile, start)
+                gpu.destroy(made)
+    raise AssertionError("all of them fit before the first was placed")
+
+
+def _fit(gpus: Sequence[Gpu], profiles: Iterable[str]) -> bool:
+    """Whether every one of the slices has a place, on whichever GPUs; equal ones are neighbours."""
+    wanted = tuple(Counter(profiles).items())
+    numbers = tuple(number for _, number in wanted)
+    reached = {(0,) * len(wanted)}
+    for gpu in gpus:
+        if numbers in reached:
+            return True
+        if gpu.instances is not None:
+            held = frozenset((one.profile, one.start, one.size) for one in gpu.instances)
+            ways = _ways(gpu.geometry, held, wanted)
+            sums = {tuple(map(sum, zip(before, way, strict=True))) for before in reached for way in ways}
+            reached = {total for total in sums if all(map(int.__le__, total, numbers))}
+    return numbers in reached
+
+
+@lru_cache(1 << 14)
+def _ways(
+    geometry: Geometry, held: frozenset[tuple[str, int, int]], wanted: Counts
+) -> frozenset[tuple[int, ...]]:
+    """How many of each wanted profile, at most so many as are wanted, a GPU takes beside what it holds.
+
+    They are created in the order of `wanted`, for the driver may refuse what lies between two legal layouts.
+    """
+    found = {(0,) * len(wanted)}
+    gpu = Gpu("", 0, geometry, [Instance(*one, "") for one in sorted(held)])
+    for index, (profile, number) in enumerate(wanted):
+        for start in gpu.room(profile) if number else ():
+            made = gpu.create(profile, start)
+            more = held | {(made.profile, made.start, made.size)}
             gpu.destroy(made)
+            for few, *others in _ways(geometry, more, ((profile, number - 1), *wanted[index + 1 :])):
+                found.add((*(0,) * index, few + 1, *others))
+    return frozenset(found)
 
 
 def _used(gpu: Gpu) -> float:

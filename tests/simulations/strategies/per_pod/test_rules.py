@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections import Counter
+from copy import deepcopy
 from itertools import product
 
 import pytest
@@ -132,3 +135,54 @@ def _possible(gpus, wanted):
         if len(made) == len(wanted):
             return True
     return False
+
+
+@pytest.mark.parametrize(
+    ("number", "wanted", "fits"),
+    [(2, {"1g.10gb": 14}, True), (2, {"1g.10gb": 15}, False), (8, {"1g.10gb": 57}, False),
+     (8, {"2g.20gb": 24}, True), (8, {"2g.20gb": 25}, False),
+     (8, {"3g.40gb": 8, "2g.20gb": 16}, True), (8, {"3g.40gb": 8, "2g.20gb": 16, "1g.10gb": 1}, False),
+     (8, {"1g.20gb": 17, "1g.10gb": 30}, True), (8, {"1g.20gb": 17, "1g.10gb": 31}, False)],
+)  # fmt: skip
+def test_dra_is_quick_with_many_slices(number, wanted, fits):
+    """A pod that asks for one slice too many holds the simulation up no longer than one that fits."""
+    began = time.process_time()
+    seats = Dra().seats(_gpus(number), wanted)
+    assert time.process_time() - began < 5
+    assert Counter(seat.profile for seat in seats or ()) == (wanted if fits else {})
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 1), st.sampled_from((*PROFILES, "1g.20gb")), st.integers(0, 6)), max_size=6
+    ),
+    st.lists(st.sampled_from((*PROFILES, "1g.20gb", "4g.40gb")), min_size=1, max_size=5),
+    st.sets(st.sampled_from(sorted(H100.multisets())), max_size=3),
+    st.booleans(),
+)
+@settings(max_examples=150, deadline=None)
+def test_dra_takes_the_places_that_trying_one_after_the_other_comes_to(held, wanted, refused, off):
+    """The allocator tries every choice of devices in order; the quick way ends with the same ones."""
+    gpus = [Gpu("node-a", index, H100.refusing(frozenset(refused)), []) for index in range(2)]
+    for index, profile, start in held:
+        if start in gpus[index].room(profile):
+            gpus[index].create(profile, start, "team/pod")
+    if off and not gpus[0].instances:
+        gpus[0].instances = None
+    slices = {profile: wanted.count(profile) for profile in sorted(set(wanted))}
+    expected = next(_tried_in_order(deepcopy(gpus), sorted(wanted, reverse=True)), None)
+    event(f"{'possible' if expected else 'impossible'} with {len(wanted)} slices")
+    assert Dra().seats(gpus, slices) == expected
+
+
+def _tried_in_order(gpus, profiles):
+    """Every choice of devices for the profiles, in the order in which the allocator tries them."""
+    if not profiles:
+        yield ()
+        return
+    for position, gpu in enumerate(gpus):
+        for start in gpu.room(profiles[0]):
+            made = gpu.create(profiles[0], start)
+            for rest in _tried_in_order(gpus, profiles[1:]):
+                yield (Seat(position, profiles[0], start), *rest)
+            gpu.destroy(made)
