@@ -39,7 +39,6 @@ class Arrivals:
     over: bool = False
     _start: float = field(init=False)
     _before: dict[str, PodRow] = field(default_factory=dict)
-    _failures: int = 0
 
     def __post_init__(self) -> None:
         self._start = self.world.clock.now
@@ -127,8 +126,7 @@ class Arrivals:
             return
         if job.duration is not None:
             self.world.durations[job.pod] = job.duration
-        self._failures += 1
-        self.world.write(successor(found, f"{found.uid}-anew-{self._failures}", self.world.stamp()))
+        self.world.write(successor(self.world, found))
 
 
 def _stays(pod: PodRow) -> bool:

@@ -219,7 +219,7 @@ def _pod(
     return PodRow(
         namespace=namespace,
         name=name,
-        uid=f"pod-{key}",
+        uid=world.uid(key),
         created=world.stamp(),
         phase="Running" if on else "Pending",
         node=on,

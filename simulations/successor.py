@@ -8,18 +8,12 @@ from autoslicer.core.rows import PodRow
 from simulations.world import World
 
 
-def successor(pod: PodRow, uid: str, created: float) -> PodRow:
-    """Another pod under the name of one that is gone: it has the same constraints and was tried nowhere yet.
-
-    Args:
-        pod: the one that is gone.
-        uid: of the new one.
-        created: seconds since the epoch.
-    """
+def successor(world: World, pod: PodRow) -> PodRow:
+    """Another pod under the name of one that is gone, with its constraints; it was tried nowhere yet."""
     return replace(
         pod,
-        uid=uid,
-        created=created,
+        uid=world.uid(pod.key),
+        created=world.stamp(),
         phase="Pending",
         node="",
         nominated="",
@@ -33,4 +27,4 @@ def successor(pod: PodRow, uid: str, created: float) -> PodRow:
 def evict(world: World, pod: PodRow) -> None:
     """The pod goes at once, and its controller makes another one, which has its whole time to run."""
     world.delete(pod)
-    world.write(successor(pod, f"{pod.uid}-again", world.stamp()))
+    world.write(successor(world, pod))

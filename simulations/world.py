@@ -115,6 +115,10 @@ class World:
         """The present time as Kubernetes writes it: in whole seconds, rounded down."""
         return float(math.floor(self.clock.now))
 
+    def uid(self, pod: str) -> str:
+        """For a pod of that key that is about to be created: no earlier one of its name has this uid."""
+        return f"pod-{pod}-{self.revision}"
+
     def write(self, row: Row, *, expect: str | None = None) -> None:
         """Create or replace an object; nothing is written, and nobody told, where it is the same already.
 

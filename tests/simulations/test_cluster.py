@@ -7,9 +7,12 @@ from dataclasses import replace
 import pytest
 
 from autoslicer.core import names
-from autoslicer.core.rows import Taint
+from autoslicer.core.rows import PodRow, Taint
+from simulations.arrivals import Arrivals
 from simulations.clock import Clock
 from simulations.cluster import Cluster
+from simulations.successor import evict
+from simulations.workload.job import Job
 from simulations.world import Conflict, Row
 from tests.simulations.worlds import H100, amend, auto, pods, run
 
@@ -118,3 +121,32 @@ def test_a_pod_that_ends_gives_its_slices_back(cluster: Cluster) -> None:
     phases = {name: phase for name, (_, phase) in where(cluster).items()}
     assert [phases[f"{number:02}"] for number in range(6)] == ["Succeeded"] * 6
     assert [phases[f"{number:02}"] for number in range(7, 14)] == ["Running"] * 7
+
+
+@pytest.mark.parametrize("refused", [True, False])
+def test_a_pod_that_comes_again_runs_its_whole_duration(cluster: Cluster, refused: bool) -> None:
+    """Evicted, and perhaps refused by the kubelet after that: it ends so long after its last start."""
+    told: list[tuple[float, str, str]] = []
+
+    def tell(old: Row | None, new: Row | None) -> None:
+        if isinstance(new, PodRow) and isinstance(old, PodRow) and new.phase != old.phase:
+            told.append((cluster.world.clock.now, new.phase, new.uid))
+
+    key = "team/0"
+    Arrivals(cluster.world, iter([Job(key, 0.0, 100.0, {"nvidia.com/mig-1g.10gb": 1})]), cluster.admit)
+    cluster.world.watch(tell)
+    run(cluster, 10)
+    if refused:
+        amend(cluster, "node-0", labels={f"{names.GPU_DEPLOY_PREFIX}device-plugin": names.PAUSED})
+        run(cluster, 5)
+    evict(cluster.world, cluster.world.pods[key])
+    if refused:
+        pod = cluster.world.pods[key]
+        cluster.world.write(replace(pod, node="node-0", bound_at=cluster.world.stamp()))
+        run(cluster, 5)
+        amend(cluster, "node-0", labels={f"{names.GPU_DEPLOY_PREFIX}device-plugin": "true"})
+    run(cluster, 200)
+    phases = ["Running", *["Failed"] * refused, "Running", "Succeeded"]
+    assert [phase for _, phase, _ in told] == phases
+    assert told[-1][0] == told[-2][0] + 100
+    assert len({uid for _, _, uid in told}) == len(phases) - 1

@@ -95,7 +95,7 @@ def test_where_the_old_layout_cannot_be_made_either_the_pod_is_the_last_resort(a
     """GPUs are empty and every run is stuck: only another process of mig-manager, where allowed, gets out."""
 
     def disturb(cluster: Cluster, now: float) -> None:
-        fresh = POD in cluster.world.pods and cluster.world.pods[POD].uid != f"pod-{POD}"
+        fresh = POD in cluster.world.pods and cluster.world.pods[POD].created > START
         cluster.managers[NODE].trap = None if fresh else Trap.BEFORE
         if evidence.config(cluster.world.nodes[NODE]) != "all-7g.80gb":
             cluster.gpus[NODE][0].instances = []
