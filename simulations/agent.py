@@ -21,6 +21,8 @@ LOOK_SECONDS = 2.0
 class Agent:
     """Looks at the GPUs of one node now and then, and after every change of the node or of a pod on it.
 
+    While the node is away it sees nothing; that the node is back is a change of it.
+
     Attributes:
         known: what it has seen before, for one that goes on; driver and profiles are taken from there.
     """
@@ -56,7 +58,8 @@ class Agent:
 
     def _look_closely(self) -> None:
         self._planned = False
-        self._look()
+        if self.world.nodes[self.node].ready:
+            self._look()
 
     def _look(self) -> None:
         rows = tuple(self._seen(gpu) for gpu in self.gpus)

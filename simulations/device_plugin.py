@@ -25,6 +25,7 @@ class DevicePlugin:
 
     The pod goes when `nvidia.com/gpu.deploy.device-plugin` is not "true". It cannot be scheduled again under
     a taint that the DaemonSet does not tolerate, ours included. While it is away the kubelet offers no slice.
+    It ends with a node that goes away, and comes again after it.
     """
 
     world: World
@@ -39,7 +40,9 @@ class DevicePlugin:
         self._notice(None, self.world.nodes[self.node])
 
     def _notice(self, old: Row | None, new: Row | None) -> None:
-        if isinstance(new, NodeRow) and not self._moving and self._wanted() != self.running:
+        if isinstance(new, NodeRow) and not new.ready:
+            self.running = False
+        elif isinstance(new, NodeRow) and not self._moving and self._wanted() != self.running:
             self._moving = True
             seconds = STOP_SECONDS if self.running else self.pace.plugin
             self.world.on_node(self.node, seconds, self._move)
@@ -47,6 +50,8 @@ class DevicePlugin:
     def _wanted(self) -> bool:
         """Whether the pod should be there; a taint keeps it from coming and does not drive it away."""
         node = self.world.nodes[self.node]
+        if not node.ready:
+            return self.running
         deployed = node.labels.get(f"{names.GPU_DEPLOY_PREFIX}device-plugin") == "true"
         barred = any(not taint.key.startswith(TOLERATED) for taint in node.taints)
         return deployed and (self.running or not barred)

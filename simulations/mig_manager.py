@@ -56,8 +56,9 @@ class MigManager:
     It starts when the label's value changes and never because the ConfigMap does. A value that comes while it
     works is taken up after the run, and those between are skipped. It looks at no pod. Success comes before
     the device plugin is back, and after a first success a run that fails leaves the clients paused. Its pod,
-    when it was deleted, comes again as soon as no taint keeps it away, with a process that knows nothing: it
-    reads the ConfigMap anew and applies the label that is there.
+    when it was deleted, comes again as soon as no taint keeps it away and the node is ready, with a process
+    that knows nothing: it reads the ConfigMap anew and applies the label that is there. Until its first run
+    that applies a layout a process gives the clients back at every end, also where there was nothing to do.
 
     Attributes:
         file: the ConfigMap that the kubelet projects into its pod.
@@ -103,12 +104,13 @@ class MigManager:
         self.world.on_node(self.node, POD_SECONDS, self._return)
 
     def _return(self) -> None:
-        """The DaemonSet makes another pod, which a taint that it does not tolerate keeps away."""
-        barred = any(not taint.key.startswith(TOLERATED) for taint in self.world.nodes[self.node].taints)
-        if self._gone is None or barred:
+        """The DaemonSet makes another pod, where no taint that it does not tolerate keeps it away."""
+        node = self.world.nodes[self.node]
+        barred = any(not taint.key.startswith(TOLERATED) for taint in node.taints)
+        if self._gone is None or barred or not node.ready:
             return
         pod, self._gone = self._gone, None
-        uid, now = f"{pod.uid}-{self._life}", self.world.stamp()
+        uid, now = self.world.uid(pod.key), self.world.stamp()
         self.world.write(replace(pod, uid=uid, created=now, bound_at=now, published=""))
         self._project()
         self.restart()
@@ -189,6 +191,9 @@ class MigManager:
             if not pod.daemon:
                 evict(world, pod)
         for gpu in self.gpus:
+            for instance in gpu.instances or ():
+                # a process, or a DaemonSet's pod, which stays: a reboot stops whoever has the instance
+                instance.holder = ""
             wanted = layouts.get(gpu.index, gpu.layout)
             gpu.set_mode(enabled=wanted is not None)
         world.write(replace(world.nodes[self.node], ready=False))
@@ -200,17 +205,17 @@ class MigManager:
         self.restart()
 
     def _succeed(self) -> None:
-        self._succeeded = True
         self._label(clients="true")
+        self._succeeded = True
         self._end("success")
 
     def _fail(self) -> None:
-        if not self._succeeded:
-            self._label(clients="true")
         self._end("failed")
 
     def _end(self, state: str) -> None:
         self._busy = False
+        if not self._succeeded:
+            self._label(clients="true")
         self._label(state=state)
         self._begin()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,8 @@ from autoslicer.core import names
 from autoslicer.core.nodes import evidence
 from autoslicer.core.rows import ConfigEntry, Taint
 from autoslicer.core.times import rfc3339
-from simulations.cluster import Cluster
+from simulations.cluster import Cluster, daemon
+from simulations.gpu import PROCESS
 from simulations.mig_manager import CLIENTS, Trap
 from simulations.pace import MEASURED
 from tests.simulations.worlds import H100, amend, auto, run
@@ -19,6 +21,7 @@ NODE, POD = "node-0", "gpu-operator/nvidia-mig-manager-node-0"
 SEVEN, WHOLE = (("1g.10gb", 7),), (("7g.80gb", 1),)
 ONE_CUT = (ConfigEntry((0,), (), True, SEVEN), ConfigEntry((1,), (), True, WHOLE))
 """GPU 0 in seven, GPU 1 whole"""
+A100 = "NVIDIA-A100-SXM4-80GB"
 
 
 @pytest.fixture
@@ -274,7 +277,7 @@ def test_a_deleted_pod_takes_its_run_with_it(cluster: Cluster) -> None:
 
 @pytest.mark.parametrize(
     ("product", "reboot", "state_then"),
-    [("NVIDIA-A100-SXM4-80GB", 300.0, "rebooting"), ("NVIDIA-A100-SXM4-80GB", 0.0, "success"),
+    [(A100, 300.0, "rebooting"), (A100, 0.0, "success"),
      (H100, 300.0, "success")],
 )  # fmt: skip
 def test_a_switch_of_the_mig_mode_may_reboot_the_node(product: str, reboot: float, state_then: str) -> None:
@@ -296,18 +299,87 @@ def test_a_switch_of_the_mig_mode_may_reboot_the_node(product: str, reboot: floa
     assert cluster.world.pods["team/side"].phase == "Running"
 
 
+def leaving(**more: Any) -> Cluster:
+    """A node of two A100 under MIG, whose mig-manager will reboot it for another mode."""
+    made = Cluster(auto(), replace(MEASURED, reboot=300.0))
+    made.add_node(NODE, A100, 2, "all-7g.80gb", **more)
+    return made
+
+
+@pytest.mark.parametrize("held_by", ["nobody", "a process", "a DaemonSet's pod"])
+def test_a_reboot_ends_whoever_holds_an_instance(held_by: str) -> None:
+    """Without MIG mode there is nothing left to cut after it, and the clients are given back all the same."""
+    made = leaving()
+    monitor = daemon(made.world, "gpu-operator", "monitor", "", NODE)
+    made.world.write(monitor)
+    (instance,) = made.gpus[NODE][0].instances or ()
+    instance.holder = {"nobody": "", "a process": PROCESS, "a DaemonSet's pod": monitor.key}[held_by]
+    label(made, "all-disabled")
+    run(made, 20)
+    assert (state(made), made.world.nodes[NODE].ready) == ("rebooting", False)
+    run(made, 320)
+    assert (state(made), made.world.nodes[NODE].ready) == ("success", True)
+    assert [gpu.layout for gpu in made.gpus[NODE]] == [None, None]
+    assert not evidence.paused(made.world.nodes[NODE])
+    assert evidence.advertised(made.world.nodes[NODE]) == (("nvidia.com/gpu", 2),)
+    assert made.world.pods[monitor.key].uid == monitor.uid
+
+
+def test_an_agent_sees_nothing_while_its_node_is_away() -> None:
+    """What it told before stays until the node is back, and then it looks again at once."""
+    made = leaving(agent=True)
+    label(made, "all-disabled")
+    run(made, 20)
+    before = made.world.snapshot().mignodes[NODE]
+    assert (state(made), [gpu.mig_enabled for gpu in before.gpus]) == ("rebooting", [True, True])
+    run(made, 270)
+    assert made.world.snapshot().mignodes[NODE] == before
+    run(made, 30)
+    after = made.world.snapshot().mignodes[NODE]
+    assert made.world.nodes[NODE].ready
+    assert (after.observed > before.observed, [gpu.mig_enabled for gpu in after.gpus]) == (True, [False] * 2)
+
+
+def test_a_device_plugin_offers_nothing_while_its_node_is_away() -> None:
+    """Somebody may give the clients back meanwhile; the plugin comes with the node."""
+    made = leaving()
+    label(made, "all-disabled")
+    run(made, 20)
+    amend(made, NODE, labels={f"{names.GPU_DEPLOY_PREFIX}device-plugin": "true"})
+    run(made, 270)
+    assert (made.world.nodes[NODE].ready, evidence.advertised(made.world.nodes[NODE])) == (False, ())
+    run(made, 40)
+    assert (made.world.nodes[NODE].ready, evidence.advertised(made.world.nodes[NODE])) == (
+        True, (("nvidia.com/gpu", 2),),
+    )  # fmt: skip
+
+
+def test_a_device_plugin_ends_with_a_node_that_goes_away() -> None:
+    """One that was not paused before the node went offers what there is after it, and not what was."""
+    made = leaving()
+    amend(made, NODE, ready=False)
+    for gpu in made.gpus[NODE]:
+        gpu.set_mode(enabled=False)
+    run(made, 60)
+    amend(made, NODE, ready=True)
+    run(made, 60)
+    assert evidence.advertised(made.world.nodes[NODE]) == (("nvidia.com/gpu", 2),)
+
+
 def test_a_node_that_is_away_starts_no_run() -> None:
     """A pod of mig-manager that is lost in the reboot, and another label, wait for the node to be back."""
     made = Cluster(auto(), replace(MEASURED, reboot=300.0))
-    made.add_node(NODE, "NVIDIA-A100-SXM4-80GB", 2, "all-disabled")
+    made.add_node(NODE, A100, 2, "all-disabled")
     label(made, "all-1g.10gb")
     run(made, 20)
     made.world.delete(made.world.pods[POD])
     run(made, 20)
+    assert POD not in made.world.pods
     amend(made, NODE, labels={names.MIG_CONFIG: "all-7g.80gb"})
     run(made, 20)
     assert (state(made), made.world.nodes[NODE].ready) == ("rebooting", False)
     assert [gpu.layout for gpu in made.gpus[NODE]] == [(), ()]
     run(made, 300)
+    assert POD in made.world.pods
     assert (state(made), made.world.nodes[NODE].ready) == ("success", True)
     assert [gpu.layout for gpu in made.gpus[NODE]] == [WHOLE, WHOLE]
