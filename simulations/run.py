@@ -37,7 +37,7 @@ class Outcome:
         reshapes: how many changes of nodes have reached their layout.
         gpus_changed: GPUs that got another layout in them.
         node_unavailable: seconds, summed over the nodes, in which a node took no pod because it was changed.
-        evictions: pods that were deleted while they ran, by the strategy or with their node.
+        evictions: pods that were deleted while they ran, by the strategy, with their node or by its reboot.
         utilisation: the part of all memory slices that there were, over the makespan, that pods have held.
         thought: real seconds that its planning has taken.
         unbound: what the waits are made of where pods with slices were never bound; else None.

@@ -29,7 +29,7 @@ class Tally:
             for no slice do not count.
         pods: how many have come.
         completed: how many have ended.
-        evictions: how often one was deleted that was bound, by somebody or with its node.
+        evictions: how often one was deleted that was bound, by somebody, with its node or by a reboot.
         reshapes: how many changes of nodes have reached their layout by `last`.
         gpus_changed: GPUs that got another layout in them.
         last: when a pod last came, was bound, was evicted or ended (seconds since the epoch); what comes
