@@ -20,9 +20,9 @@ def read_dump(path: Path) -> Snapshot:
     """
     name = called(path)
     try:
-        with path.open("rb") as file:
-            document = json.load(file, parse_constant=_no_constant)
-        return snapshot.read(document)
+        return snapshot.read(_document(path, name))
+    except InputError:
+        raise
     except OSError as error:
         raise InputError(f"{name}: cannot be read: {error.strerror}") from None
     except json.JSONDecodeError as error:
@@ -34,5 +34,17 @@ def read_dump(path: Path) -> Snapshot:
         raise InputError(plain(f"{name}: {error}")) from None
 
 
-def _no_constant(name: str) -> object:
-    raise ValueError(f"{name} is no number of JSON")
+def _document(path: Path, name: str) -> object:
+    def no_constant(constant: str) -> object:
+        raise InputError(f"{name}: {constant} is no number of JSON")
+
+    with path.open("rb") as file:
+        try:
+            return json.load(file, parse_constant=no_constant)
+        except (json.JSONDecodeError, InputError):
+            raise
+        except UnicodeDecodeError as error:
+            byte = f"byte {error.start + 1} is 0x{error.object[error.start]:02x}"
+            raise InputError(f"{name}: is not UTF-8 text: {byte}") from None
+        except ValueError:  # Python reads no number of so many digits
+            raise InputError(f"{name}: holds a number of thousands of digits; no dump has one") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from autoslicer.core import configs, names
 from autoslicer.core.nodes import evidence, gpu_operator, idleness
@@ -30,21 +31,38 @@ GRACE_SECONDS = 30.0
 _PLUGIN = f"{names.GPU_DEPLOY_PREFIX}device-plugin"
 
 
+class Note(NamedTuple):
+    """What is otherwise here than in a dump, as a phrase that follows a count of several, and of one."""
+
+    several: str
+    one: str
+
+
 @dataclass(slots=True)
 class Restored:
     """A cluster from a dump.
 
     Attributes:
         cluster: as it is at the newest moment that the dump speaks of.
-        notes: what is otherwise here than in the dump, or not known: how many objects, by a phrase.
+        notes: what is otherwise here than in the dump, or not known: of how many objects.
         running: pods that ask for slices and run already.
         waiting: pods that ask for slices and wait.
     """
 
     cluster: Cluster
-    notes: Counter[str] = field(default_factory=Counter)
+    notes: Counter[Note] = field(default_factory=Counter)
     running: int = 0
     waiting: int = 0
+
+
+_OTHER_CONFIG = Note(
+    "nodes whose config means something else to the policy's ConfigMap",
+    "node whose config means something else to the policy's ConfigMap",
+)
+_GETS_MANAGER = Note("nodes without a mig-manager get one", "node without a mig-manager gets one")
+_READS_POLICYS = Note(
+    "mig-managers read the policy's ConfigMap here", "mig-manager reads the policy's ConfigMap here"
+)
 
 
 def restore(
@@ -128,7 +146,7 @@ class _Restoring:
                 self.configs.setdefault(config, entries)
             meant = held.get(label) or configs.DEFAULTS.get(label) or _entries(gpus)
             if label and self.configs.setdefault(label, meant) != meant and pod is not None:
-                self.found.notes["nodes whose config means something else to the policy's ConfigMap"] += 1
+                self.found.notes[_OTHER_CONFIG] += 1
                 continue
             self._redirect(name, pod)
         for config, entries in configs.DEFAULTS.items():
@@ -151,10 +169,10 @@ class _Restoring:
         if pod is None:
             made = daemon(cluster.world, namespace, names.MIG_MANAGER_APP, config_map, node)
             self.adopted[made.key] = made
-            notes["nodes without a mig-manager get one"] += 1
+            notes[_GETS_MANAGER] += 1
         elif (pod.namespace, pod.config_map) != (namespace, config_map):
             self.adopted[pod.key] = replace(pod, config_map=config_map)
-            notes["mig-managers read the policy's ConfigMap here"] += 1
+            notes[_READS_POLICYS] += 1
 
     def _pod(self, pod: PodRow) -> None:
         world = self.found.cluster.world
@@ -198,29 +216,43 @@ class _Restoring:
         waiting = [pod for pod in snapshot.pods.values() if not pod.node and pod.phase == "Pending"]
         asking = [pod for pod in waiting if idleness.asks_gpu(pod) and not pod.terminating]
         counted = {
-            "malformed objects are left out": len(snapshot.skipped),
-            "policies do not count; the scenario's does": len(snapshot.policies),
-            "GPU nodes are never cut, for their layout is not known": sum(
+            Note("malformed objects are left out", "malformed object is left out"): len(snapshot.skipped),
+            Note(
+                "policies do not count; the scenario's does", "policy does not count; the scenario's does"
+            ): len(snapshot.policies),
+            Note(
+                "GPU nodes are never cut, for their layout is not known",
+                "GPU node is never cut, for its layout is not known",
+            ): sum(
                 names.GPU_PRODUCT in row.labels and name not in gpus for name, row in snapshot.nodes.items()
             ),
-            "GPU instances are held by processes of no pod, for ever": sum(
+            Note(
+                "GPU instances are held by processes of no pod, for ever",
+                "GPU instance is held by a process of no pod, for ever",
+            ): sum(
                 one.holder == PROCESS
                 for found in gpus.values()
                 for gpu in found
                 for one in gpu.instances or ()
             ),
-            "changes are under way, which only autoslicer ends": sum(map(live, snapshot.changes.values())),
-            f"pods are being deleted; they are gone after {GRACE_SECONDS:.0f} s": sum(
-                pod.terminating and not pod.finished for pod in snapshot.pods.values()
-            ),
-            "waiting pods are scheduled without their constraints that are not simulated": sum(
-                bool(pod.unknown) for pod in asking
-            ),
-            "waiting pods are another scheduler's, or gated, and stay": sum(
-                pod.gated or pod.scheduler != NAME for pod in asking
-            ),
+            Note(
+                "changes are under way, which only autoslicer ends",
+                "change is under way, which only autoslicer ends",
+            ): sum(map(live, snapshot.changes.values())),
+            Note(
+                f"pods are being deleted; they are gone after {GRACE_SECONDS:.0f} s",
+                f"pod is being deleted; it is gone after {GRACE_SECONDS:.0f} s",
+            ): sum(pod.terminating and not pod.finished for pod in snapshot.pods.values()),
+            Note(
+                "waiting pods are scheduled without their constraints that are not simulated",
+                "waiting pod is scheduled without its constraints that are not simulated",
+            ): sum(bool(pod.unknown) for pod in asking),
+            Note(
+                "waiting pods are another scheduler's, or gated, and stay",
+                "waiting pod is another scheduler's, or gated, and stays",
+            ): sum(pod.gated or pod.scheduler != NAME for pod in asking),
         }
-        notes.update({phrase: count for phrase, count in counted.items() if count})
+        notes.update({note: count for note, count in counted.items() if count})
         slices = [pod for pod in snapshot.pods.values() if joins(pod)]
         self.found.running = sum(bool(pod.node) for pod in slices)
         self.found.waiting = len(slices) - self.found.running

@@ -28,14 +28,17 @@ _TYPES = {
     "invalid_key": "a mapping with strings as keys",
     "string_unicode": "text of whole characters",
 }
+_LONG = {
+    "string_too_long": ("max_length", "at most", "character", "characters"),
+    "string_too_short": ("min_length", "at least", "character", "characters"),
+    "too_long": ("max_length", "at most", "entry", "entries"),
+    "too_short": ("min_length", "at least", "entry", "entries"),
+}
 _LIMITS = {
     "greater_than": ("gt", "more than {}"),
     "greater_than_equal": ("ge", "at least {}"),
     "less_than": ("lt", "less than {}"),
     "less_than_equal": ("le", "at most {}"),
-    "string_too_long": ("max_length", "at most {} characters long"),
-    "too_long": ("max_length", "at most {} entries long"),
-    "too_short": ("min_length", "at least {} entries long"),
 }
 
 
@@ -69,6 +72,9 @@ def _expected(problem: ErrorDetails) -> str:
         case _ if kind in _LIMITS:
             name, text = _LIMITS[kind]
             return text.format(f"{context[name]:.15g}")
+        case _ if kind in _LONG:
+            name, limit, one, several = _LONG[kind]
+            return f"{limit} {context[name]} {one if context[name] == 1 else several} long"
         case _:
             return _TYPES.get(kind, "something else")
 

@@ -97,7 +97,9 @@ def _sentences(name: str) -> Iterator[None]:
     except RecursionError:
         raise BadInputError(f"{name} is nested too deeply to be a Kubernetes document") from None
     except ValueError as error:
-        raise BadInputError(f"{name} holds a value that no Kubernetes document has: {error}") from None
+        # Python's own sentence about numbers that it does not read tells programmers what to call
+        why = "a number of thousands of digits" if "int_max_str_digits" in str(error) else error
+        raise BadInputError(f"{name} holds a value that no Kubernetes document has: {why}") from None
 
 
 def _pieces(source: str, name: str) -> Iterator[str]:

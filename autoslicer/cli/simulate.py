@@ -136,12 +136,14 @@ def _tell(ahead: Iterable[Preview]) -> None:
 
 def _worth_telling(ahead: Preview) -> Iterator[str]:
     if (restored := ahead.restored) is not None:
+        runs = f"{number(restored.running, 'pod')} with slices run{'s' if restored.running == 1 else ''}"
+        waits = f"{restored.waiting} wait{'s' if restored.waiting == 1 else ''}"
         yield (
-            f"of the dump {number(restored.running, 'pod')} with slices run and {restored.waiting} wait; "
+            f"of the dump {runs} and {waits}; "
             "those without a job of their name that arrives at 0 run for ever, and waits count from the start"
         )
-        for phrase, count in sorted(restored.notes.items()):
-            yield f"dump: {count} {phrase}"
+        for note, count in sorted(restored.notes.items()):
+            yield f"dump: {number(count, note.one, note.several)}"
     if ahead.skipped:
         yield skipped(ahead.skipped)
 

@@ -20,6 +20,8 @@ LARGEST = 1 << 20
 MOST_VALUES = 100_000
 """with every alias written out"""
 DEEPEST = 32
+_LONGEST_NUMBER = 128
+"""characters of a whole number: those of 64 bits need no more in any notation"""
 _TAG = "tag:yaml.org,2002:"
 _SCALARS = {f"{_TAG}{name}" for name in ("str", "int", "float", "bool", "null")}
 
@@ -84,12 +86,13 @@ def value(text: str) -> Any:
     """The one plain value that a text stands for in YAML.
 
     Raises:
-        ValueError: there is none; the message says why.
+        ValueError: there is none; the message is a sentence that says why.
     """
     try:
-        return _parsed(text, "", "write what it is to be, or null").value
+        return _parsed(text, "", "write what it is to be, or null", "the value").value
     except _YamlMistake as mistake:
-        raise ValueError(str(mistake)) from None
+        said = str(mistake)  # of a file as a whole the sentence begins with the file
+        raise ValueError(f"the value {said}" if said.startswith("is ") else said) from None
 
 
 def _text(file: Path, name: str) -> str:
@@ -110,7 +113,7 @@ def _text(file: Path, name: str) -> str:
         raise InputError(f"{name}:{line}: {byte}; a scenario is UTF-8 text") from None
 
 
-def _parsed(text: str, name: str, expected: str) -> Document:
+def _parsed(text: str, name: str, expected: str, whole: str = "the document") -> Document:
     try:
         _not_too_deep(text)
         nodes = list(yaml.compose_all(text, Loader=_Loader))
@@ -125,7 +128,7 @@ def _parsed(text: str, name: str, expected: str) -> Document:
     if len(nodes) > 1:
         line = _line(nodes[1].start_mark)
         raise _YamlMistake(line, "a second document begins; a file holds one")
-    values = _Values()
+    values = _Values(whole)
     return Document(name, values.of(nodes[0], ()), values.lines)
 
 
@@ -148,8 +151,13 @@ def _not_too_deep(text: str) -> None:
 
 @dataclass(slots=True)
 class _Values:
-    """Turns nodes into values and notes their lines."""
+    """Turns nodes into values and notes their lines.
 
+    Attributes:
+        whole: what mistakes call the outermost value.
+    """
+
+    whole: str
     lines: dict[Location, int] = field(default_factory=dict)
     _count: int = 0
     _scalars: SafeConstructor = field(default_factory=SafeConstructor)
@@ -170,7 +178,7 @@ class _Values:
         for name, child in node.value:
             line = _line(name.start_mark)
             if name.tag != f"{_TAG}str":
-                said = f"{path(location) or 'the document'} has a key that is no string"
+                said = f"{path(location) or self.whole} has a key that is no string"
                 raise _YamlMistake(line, f"{said}; put it in quotes")
             key, where = name.value, (*location, name.value)
             if where in self.lines:
@@ -179,14 +187,17 @@ class _Values:
             yield key, child
 
     def _scalar(self, node: yaml.Node, location: Location) -> Any:
-        line, where = _line(node.start_mark), path(location) or "the document"
+        line, where = _line(node.start_mark), path(location) or self.whole
         if node.tag not in _SCALARS:
             raise _YamlMistake(line, f"{where} has the tag {node.tag}; only plain values are read")
+        large = f"{where} is too large a number; it must fit into 64 bits"
+        if node.tag == f"{_TAG}int" and len(node.value) > _LONGEST_NUMBER:
+            raise _YamlMistake(line, large)  # Python reads none of thousands of digits
         try:
             found = self._scalars.construct_object(node)
         except (ConstructorError, ValueError, KeyError, IndexError, OverflowError):
             said = f"{where} is no {node.tag.removeprefix(_TAG)}: {shown(node.value)}"
             raise _YamlMistake(line, f"{said}; leave the tag out or put the value in quotes") from None
         if isinstance(found, int) and abs(found) >= 2**63:
-            raise _YamlMistake(line, f"{where} is too large a number; it must have 64 bits")
+            raise _YamlMistake(line, large)
         return found

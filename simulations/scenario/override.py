@@ -41,7 +41,7 @@ def parsed(text: str) -> Override:
     try:
         return Override(text, tuple(where.split(".")), document.value(value))
     except ValueError as error:
-        raise InputError(plain(f"{text}: the value {error}")) from None
+        raise InputError(plain(f"{text}: {error}")) from None
 
 
 def applied(raw: Any, override: Override) -> tuple[Any, Location]:

@@ -83,8 +83,8 @@ def required(fields: Mapping[str, object], name: str, right: str) -> object:
 def wrong(name: str, value: object, right: str) -> Mistake:
     """The mistake of a field whose value is not `right`."""
     shown = json.dumps(value, ensure_ascii=False) if isinstance(value, str) else kind_of(value)
-    if isinstance(value, bool) or (isinstance(value, int | float) and abs(value) < 10**_SHOWN):
-        shown = json.dumps(value)
+    if isinstance(value, bool | int | float):
+        shown = json.dumps(value) if abs(value) < 10**_SHOWN else "a number out of range"
     return Mistake(Kind.VALUE, name, f"is {shown[: 2 * _SHOWN]}", f"it must be {right}")
 
 

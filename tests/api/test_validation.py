@@ -109,7 +109,7 @@ def test_a_sentence_names_the_object_and_the_field(constraint: Constraint) -> No
             "recovery.pendingDeadlineSeconds must be at least 1, not 0",
         ),
         (("recovery",), [], "recovery must be a mapping, not []"),
-        (("disruption", "budgets"), [], "disruption.budgets must be at least 1 entries long, not []"),
+        (("disruption", "budgets"), [], "disruption.budgets must be at least 1 entry long, not []"),
         (
             ("disruption", "budgets", "[]", "nodes"),
             3,

@@ -27,7 +27,11 @@ def test_parse_reads_json_and_yaml_as_kubernetes_does(text: str, document: objec
         ("[" * 100_000, "x is nested too deeply"),
         ('{"a": NaN}', "x holds a value that no Kubernetes document has: NaN is no JSON number"),
         ('{"a": "\\ud83d"}', "x holds a value that no Kubernetes document has: "),
-        ('{"a": ' + "9" * 5000 + "}", "x holds a value that no Kubernetes document has: "),
+        (
+            '{"a": ' + "9" * 5000 + "}",
+            "x holds a value that no Kubernetes document has: a number of thousands",
+        ),
+        ("a: " + "9" * 5000, "x holds a value that no Kubernetes document has: a number of thousands"),
     ],
 )
 def test_parse_refuses_with_the_place(text: str, sentence: str) -> None:

@@ -170,12 +170,27 @@ def test_a_dump_is_simulated_and_what_differs_is_told(autoslicer: Command, tmp_p
     assert notes == ["dump: 2 nodes without a mig-manager get one"]
 
 
+def test_one_of_a_dump_is_told_of_as_one(autoslicer: Command, tmp_path: Path) -> None:
+    """Whatever is there once is said of in the singular."""
+    there = [node("gpu").gpus(1).config("all-7g.80gb"), pod("team/old").wants({"7g.80gb": 1}).on("gpu")]
+    dumped = dump(*there, pod("team/new").wants({"7g.80gb": 1}))
+    dumped["items"].append({"apiVersion": "v1", "kind": "Node", "metadata": {}})
+    ended = autoslicer("simulate", of_dump(tmp_path, json.dumps(dumped)), "--processes", "1")
+    first, *notes = ended.err.splitlines()
+    assert first.startswith("of the dump 1 pod with slices runs and 1 waits; those without a job")
+    assert notes == [
+        "dump: 1 malformed object is left out",
+        "dump: 1 node without a mig-manager gets one",
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
         ("{}", "a snapshot must be a Kubernetes List, not an object without a kind"),
         ('{"kind": "List",\n}', "dump.json:2: is no JSON: "),
         ('{"kind": "List", "items": NaN}', "NaN is no number of JSON"),
+        (f'{{"kind": {"9" * 5000}}}', "dump.json: holds a number of thousands of digits; no dump has one"),
     ],
 )
 def test_a_file_that_is_no_dump_is_refused(autoslicer: Command, tmp_path: Path, text: str, said: str) -> None:

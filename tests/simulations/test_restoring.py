@@ -129,7 +129,7 @@ def test_a_dumped_cluster_is_rebuilt(scene: Scene, moments: int) -> None:
     assert {pod.key: (pod.node, pod.phase) for pod in after.pods.values()} == {
         pod.key: (pod.node, pod.phase) for pod in before.pods.values() if not pod.finished
     }
-    assert not restored.notes.keys() - {"changes are under way, which only autoslicer ends"}
+    assert not notes(restored).keys() - {"changes are under way, which only autoslicer ends"}
     now = cluster.world.clock.now
     assert planned(after, rebuilt, now) == planned(before, cluster, now)
     assert rebuilt.gpus.keys() == cluster.gpus.keys() - (changing - rebuilt.gpus.keys())
@@ -148,6 +148,11 @@ def test_a_dumped_cluster_is_rebuilt(scene: Scene, moments: int) -> None:
                 break
         under_way = [name for name, change in before.changes.items() if live(change)]
         assert not any(live(rebuilt.world.changes[name]) for name in under_way), "it comes to its end"
+
+
+def notes(restored: Restored) -> dict[str, int]:
+    """What is otherwise here than in the dump, by the phrase for several."""
+    return {note.several: count for note, count in restored.notes.items()}
 
 
 def simulated(
@@ -197,7 +202,7 @@ def test_what_a_simulation_of_a_dump_changes() -> None:
     half = pod("team/half").wants({"3g.40gb": 1})
     outcome, restored = simulated(dump(known, odd, *wanting, half))
     assert (outcome.reshapes, outcome.unserved) == (1, 0)
-    assert restored.notes == {
+    assert notes(restored) == {
         "GPU nodes are never cut, for their layout is not known": 1,
         "nodes without a mig-manager get one": 1,
     }
@@ -219,7 +224,7 @@ def test_an_agents_word_decides_who_holds_what() -> None:
     used = mignode("gpu").gpu(whole, processes=1).gpu(whole, pods={"7g.80gb": ["team/old"]})
     outcome, restored = simulated(dump(gpus, old, used, wanting))
     assert (outcome.reshapes, outcome.unserved) == (0, 1)
-    assert restored.notes["GPU instances are held by processes of no pod, for ever"] == 1
+    assert notes(restored)["GPU instances are held by processes of no pod, for ever"] == 1
 
 
 def test_a_dumped_config_keeps_its_meaning() -> None:
@@ -228,7 +233,7 @@ def test_a_dumped_config_keeps_its_meaning() -> None:
     gpu = node("gpu").gpus(1).layout({"3g.40gb": 2}, name="ours")
     parts = gpu, config_map(own, "theirs"), mig_manager("gpu", "theirs")
     outcome, restored = simulated(dump(*parts, pod("team/next").wants({"7g.80gb": 1})))
-    assert restored.notes == {"mig-managers read the policy's ConfigMap here": 1}
+    assert notes(restored) == {"mig-managers read the policy's ConfigMap here": 1}
     assert (outcome.reshapes, outcome.unserved) == (1, 0)
 
 

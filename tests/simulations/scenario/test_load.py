@@ -165,7 +165,7 @@ def test_a_policy_has_the_defaults_of_a_clusters(tmp_path: Path) -> None:
             f"  nodes:\n  - {NODE}\n",
             "  nodes: []\n",
             4,
-            "cluster.nodes must be at least 1 entries long, not []",
+            "cluster.nodes must be at least 1 entry long, not []",
         ),
         (
             f"  nodes:\n  - {NODE}\n",

@@ -62,7 +62,11 @@ def test_a_whole_part_can_be_set_and_taken_away(tmp_path: Path) -> None:
         ("a..b=3", "is no PATH=VALUE; it should read like"),
         ("seed=", "the value is empty; write what it is to be, or null"),
         ("seed=[", "the value is no YAML: did not find expected node content"),
-        ("seed=!!int x", 'the value the document is no int: "x"'),
+        ("seed=!!int x", 'the value is no int: "x"'),
+        ("seed=9223372036854775808", "the value is too large a number; it must fit into 64 bits"),
+        (f"seed={'9' * 5000}", "the value is too large a number; it must fit into 64 bits"),
+        ("seed={a: 9223372036854775808}", "a is too large a number; it must fit into 64 bits"),
+        ("seed={1: 2}", "the value has a key that is no string; put it in quotes"),
         (
             "policy.trigger.pendingSecond=5",
             "policy.trigger has no field pendingSecond; did you mean pendingSeconds?",
