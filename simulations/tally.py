@@ -30,10 +30,10 @@ class Tally:
         pods: how many have come.
         completed: how many have ended.
         evictions: how often one was deleted that was bound, by somebody, with its node or by a reboot.
-        reshapes: how many changes of nodes have reached their layout by `last`.
+        reshapes: how many changes of nodes have reached their layout.
         gpus_changed: GPUs that got another layout in them.
         last: when a pod last came, was bound, was evicted or ended (seconds since the epoch); what comes
-            after it is no part of the run.
+            after it keeps no node out of service.
     """
 
     world: World
@@ -49,7 +49,6 @@ class Tally:
     _held: float = 0.0
     _unavailable: float = 0.0
     _since_last: list[tuple[float, float]] = field(default_factory=list)
-    _changed_since_last: list[int] = field(default_factory=list)
     _served: dict[str, float] = field(default_factory=dict)
     _holding: dict[str, tuple[float, int]] = field(default_factory=dict)
     _away: dict[str, float] = field(default_factory=dict)
@@ -129,16 +128,14 @@ class Tally:
                 self._leave(old.name)
             case ReconfigurationRow(), ReconfigurationRow():
                 if reached(old, Phase.VERIFIED) is None and reached(new, Phase.VERIFIED) is not None:
-                    self._changed_since_last.append(sum(gpu.changed for gpu in new.gpus))
+                    self.reshapes += 1
+                    self.gpus_changed += sum(gpu.changed for gpu in new.gpus)
 
     def _go_on(self) -> None:
-        """Something became of a pod: what happened until now is part of the run."""
+        """Something became of a pod: nodes that were out of service until now were so within the run."""
         self.last = self.world.clock.now
         self._unavailable += sum(until - since for since, until in self._since_last)
-        self.reshapes += len(self._changed_since_last)
-        self.gpus_changed += sum(self._changed_since_last)
         self._since_last.clear()
-        self._changed_since_last.clear()
 
     def _pod(self, old: PodRow | None, new: PodRow | None) -> None:
         row = new or old
