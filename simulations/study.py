@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -37,14 +37,12 @@ class Preview:
     """What is known of a scenario's jobs before anybody meets them.
 
     Attributes:
-        jobs: how many there are.
         skipped: lines of the trace that are left out, by kind of mistake.
         mean_wait: seconds that pods wait on average at least, whatever is done; None where there are too many
             jobs to tell, the cluster comes from a dump, or a node leaves.
         restored: what came from the dump; None without one.
     """
 
-    jobs: int
     skipped: Counter[Kind] = field(default_factory=Counter)
     mean_wait: float | None = None
     restored: Restored | None = None
@@ -106,9 +104,10 @@ def preview(scenario: Scenario, *, lenient: bool) -> Preview:
     first = list(islice(found, MOST_BOUNDED + 1))
     leaving = any(node.leaves is not None for node in scenario.nodes)
     if len(first) > MOST_BOUNDED or restored is not None or leaving:
-        return Preview(len(first) + sum(1 for _ in found), skipped, restored=restored)
+        deque(found, maxlen=0)  # every line is to be read, for its mistakes
+        return Preview(skipped, restored=restored)
     waits = bound(first, _gpus(scenario), schedule_seconds=scenario.timing.schedule)
-    return Preview(len(first), skipped, waits.mean_wait)
+    return Preview(skipped, waits.mean_wait)
 
 
 def outcome(scenario: Scenario, strategy: str, *, lenient: bool) -> Outcome:

@@ -182,6 +182,3 @@ def _flat(slices: Mapping[str, int]) -> list[str]:
 def _copy(gpu: Gpu) -> Gpu:
     """A GPU to try things on."""
     return Gpu(gpu.node, gpu.index, gpu.geometry, None if gpu.instances is None else list(gpu.instances))
-
-
-RULES: Mapping[str, Rule] = {rule.name: rule for rule in (Hami(), Dra())}
