@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
@@ -10,7 +11,6 @@ from autoslicer.core.fitting import slices
 from autoslicer.core.rows import PodRow
 from simulations.successor import successor
 from simulations.workload.job import Job
-from simulations.workload.mistakes import InputError
 from simulations.world import Row, World
 
 
@@ -21,6 +21,9 @@ class Arrivals:
     Pods that are there already and ask for slices are jobs that came at the start and run for ever, unless a
     job that arrives at 0 has their name: it tells how long they still run, and creates nothing.
 
+    A job whose name another pod still has comes behind it: its pod is created when that one has gone, as
+    whoever makes pods in a cluster has to wait for the name.
+
     A pod that ended well leaves the cluster at once. One that failed is made anew under its name, as its
     controller would.
 
@@ -28,15 +31,19 @@ class Arrivals:
         world: the virtual cluster.
         jobs: sorted by arrival.
         admit: creates the pod of a job.
-        alive: the jobs that have come and have not ended, by the name of their pod.
+        alive: the jobs whose pods have come and have not ended, by the name of their pod.
+        behind: those that have come and wait for their name, the first first.
         over: no further job comes.
+        heard: called when a job has come, before its pod is created.
     """
 
     world: World
     jobs: Iterator[Job]
     admit: Callable[[Job], None]
     alive: dict[str, Job] = field(default_factory=dict)
+    behind: dict[str, deque[Job]] = field(default_factory=dict)
     over: bool = False
+    heard: Callable[[], None] = lambda: None
     _start: float = field(init=False)
     _before: dict[str, PodRow] = field(default_factory=dict)
 
@@ -84,6 +91,11 @@ class Arrivals:
         if pod is not None and pod.uid == found.uid and not pod.finished:
             self.world.write(replace(pod, phase="Succeeded", ready=False))
 
+    @property
+    def ended(self) -> bool:
+        """No further job comes, and the pods of all have ended."""
+        return self.over and not self.alive and not self.behind
+
     def arrived(self, job: Job) -> float:
         """When the job came, in seconds since the epoch."""
         return self._start + job.arrival
@@ -96,27 +108,37 @@ class Arrivals:
         self.world.clock.after(max(0.0, self.arrived(job) - self.world.clock.now), lambda: self._arrive(job))
 
     def _arrive(self, job: Job) -> None:
-        if job.pod in self.alive or job.pod in self.world.pods:
-            raise InputError(
-                f"pod {job.pod} arrives at {job.arrival} s while an earlier one of its name is alive"
-            )
-        self.alive[job.pod] = job
-        self.admit(job)
+        self.heard()
+        self.behind.setdefault(job.pod, deque()).append(job)
+        self._create_next(job.pod)
         self._next()
 
+    def _create_next(self, name: str) -> None:
+        """Create the pod of the first job that waits for a name, if nobody has it any more."""
+        if name in self.alive or name in self.world.pods or name not in self.behind:
+            return
+        jobs = self.behind[name]
+        job = self.alive[name] = jobs.popleft()
+        if not jobs:
+            del self.behind[name]
+        self.admit(job)
+
     def _notice(self, old: Row | None, new: Row | None) -> None:
+        # those who are still to be told of this must not hear of what comes after it before
         if isinstance(new, PodRow) and new.finished and new.key in self.alive:
-            # those who are still to be told of the end must not hear of what comes after it before
             self.world.clock.after(0.0, lambda: self._ended(new))
+        elif isinstance(old, PodRow) and new is None and old.key in self.behind:
+            self.world.clock.after(0.0, lambda: self._create_next(old.key))
 
     def _ended(self, pod: PodRow) -> None:
-        self.world.delete(pod)
         self.world.durations.pop(pod.key, None)
         if pod.phase == "Failed":
+            self.world.delete(pod)
             self._make_anew(self.alive[pod.key])
         else:
             del self.alive[pod.key]
             self._before.pop(pod.key, None)
+            self.world.delete(pod)
 
     def _make_anew(self, job: Job) -> None:
         """Another pod under the name of one that failed; what was there before keeps its constraints."""
@@ -137,3 +159,8 @@ def _stays(pod: PodRow) -> bool:
 def joins(pod: PodRow) -> bool:
     """A pod that is there at the start counts among those of a simulation: it stays and asks for slices."""
     return _stays(pod) and bool(slices(pod.requests))
+
+
+def staying(pods: Iterable[PodRow]) -> set[str]:
+    """The names of those pods that are there at the start and stay: no other pod can have them."""
+    return {pod.key for pod in pods if _stays(pod)}

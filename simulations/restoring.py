@@ -178,14 +178,24 @@ class _Restoring:
         world = self.found.cluster.world
         world.write(pod)
         if pod.terminating:
-            world.clock.after(GRACE_SECONDS, lambda: world.delete(pod))
+            world.clock.after(GRACE_SECONDS, lambda: self._end(pod))
         elif pod.node and pod.phase == "Pending":
             world.clock.after(START_SECONDS, lambda: self._start(pod))
 
+    def _end(self, deleted: PodRow) -> None:
+        pod = self._same(deleted)
+        if pod is not None:
+            self.found.cluster.world.delete(pod)
+
+    def _same(self, before: PodRow) -> PodRow | None:
+        """The pod as it is now; None once it is gone, whoever has its name."""
+        pod = self.found.cluster.world.pods.get(before.key)
+        return pod if pod is not None and pod.uid == before.uid else None
+
     def _start(self, bound: PodRow) -> None:
         world = self.found.cluster.world
-        pod = world.pods.get(bound.key)
-        if pod is not None and pod.uid == bound.uid and not pod.finished:
+        pod = self._same(bound)
+        if pod is not None and not pod.finished:
             world.write(replace(pod, phase="Running", ready=True))
 
     def _operate(self, node: str) -> None:

@@ -101,7 +101,7 @@ def run(name: str, strategy: Strategy, jobs: Iterator[Job]) -> Outcome:
     """Live until every job has ended, or nothing happens any more.
 
     Raises:
-        InputError: the trace cannot be read on, or brings a pod while another one of its name is alive.
+        InputError: the trace cannot be read on.
     """
     start = strategy.world.clock.now
     return _outcome(name, strategy, _lived(strategy, jobs, _unseen), start)
@@ -142,7 +142,7 @@ def _lived(strategy: Strategy, jobs: Iterator[Job], look: Callable[[], None]) ->
     for now in strategy.moments():
         look()
         patience = max(tally.last, strategy.settled) + PATIENCE_SECONDS
-        if arrivals.over and (not arrivals.alive or (tally.idle and now > patience)):
+        if arrivals.ended or (arrivals.over and tally.idle and now > patience):
             break
     return tally
 

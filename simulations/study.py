@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TypeVar
 
+from simulations.arrivals import staying
 from simulations.bound.waits import bound
 from simulations.dump import read_dump
 from simulations.history.history import History
@@ -17,6 +18,7 @@ from simulations.run import Outcome, recorded, run, to_one_end
 from simulations.scenario.points import Point
 from simulations.scenario.scenario import Scenario, digest
 from simulations.strategies.registry import STRATEGIES
+from simulations.strategies.strategy import Strategy
 from simulations.workers import Workers
 from simulations.workload.generate import Generation
 from simulations.workload.job import Job
@@ -100,7 +102,8 @@ def preview(scenario: Scenario, *, lenient: bool) -> Preview:
     if scenario.snapshot is not None:
         restored = restore(read_dump(scenario.snapshot), scenario.policy, operated=False)
     skipped = Counter[Kind]()
-    found = _jobs(scenario, skipped if lenient else None)
+    there = staying(restored.cluster.world.pods.values()) if restored else ()
+    found = jobs(scenario.workload, skipped if lenient else None, there)
     first = list(islice(found, MOST_BOUNDED + 1))
     leaving = any(node.leaves is not None for node in scenario.nodes)
     if len(first) > MOST_BOUNDED or restored is not None or leaving:
@@ -116,8 +119,8 @@ def outcome(scenario: Scenario, strategy: str, *, lenient: bool) -> Outcome:
     Raises:
         InputError: the workload is not as it must be.
     """
-    found = _jobs(scenario, Counter() if lenient else None)
-    return run(strategy, STRATEGIES[strategy](scenario), found)
+    found = STRATEGIES[strategy](scenario)
+    return run(strategy, found, _jobs(scenario, found, lenient=lenient))
 
 
 def recording(scenario: Scenario, strategy: str, *, lenient: bool) -> tuple[Outcome, History]:
@@ -126,8 +129,8 @@ def recording(scenario: Scenario, strategy: str, *, lenient: bool) -> tuple[Outc
     Raises:
         InputError: the workload is not as it must be.
     """
-    found = _jobs(scenario, Counter() if lenient else None)
-    return recorded(strategy, STRATEGIES[strategy](scenario), found)
+    found = STRATEGIES[strategy](scenario)
+    return recorded(strategy, found, _jobs(scenario, found, lenient=lenient))
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,8 +235,10 @@ def _files(scenario: Scenario) -> str:
     return " or ".join(called(path) for path in named if path is not None)
 
 
-def _jobs(scenario: Scenario, lenient: Counter[Kind] | None) -> Iterator[Job]:
-    return jobs(scenario.workload, lenient)
+def _jobs(scenario: Scenario, strategy: Strategy, *, lenient: bool) -> Iterator[Job]:
+    """Those that a strategy which has not begun will meet."""
+    there = staying(strategy.world.pods.values())
+    return jobs(scenario.workload, Counter() if lenient else None, there)
 
 
 def _gpus(scenario: Scenario) -> Counter[Geometry]:

@@ -25,6 +25,10 @@ def successor(world: World, pod: PodRow) -> PodRow:
 
 
 def evict(world: World, pod: PodRow) -> None:
-    """The pod goes at once, and its controller makes another one, which has its whole time to run."""
+    """The pod goes at once, and its controller makes another one, which has its whole time to run.
+
+    Of one that was being deleted there is no other.
+    """
     world.delete(pod)
-    world.write(successor(world, pod))
+    if not pod.terminating:
+        world.write(successor(world, pod))

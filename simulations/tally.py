@@ -6,6 +6,7 @@ import math
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from autoslicer.core import names
 from autoslicer.core.fitting import slices
@@ -61,6 +62,7 @@ class Tally:
         for node in self.gpus:
             self._join(node)
         self.world.watch(self._notice)
+        self.arrivals.heard = self._come
         for key in self.arrivals.alive:
             self.pods += 1
             pod = self.world.pods[key]
@@ -100,11 +102,10 @@ class Tally:
 
     def waiting(self) -> list[tuple[str, float]]:
         """Of each pod that was never bound: its first profile (empty for none), and how long it waits."""
-        alive = self.arrivals.alive
+        there = (job for key, job in sorted(self.arrivals.alive.items()) if key not in self._served)
+        behind = chain.from_iterable(jobs for _, jobs in sorted(self.arrivals.behind.items()))
         return [
-            (_first(job.requests), self.last - self.arrivals.arrived(job))
-            for key, job in sorted(alive.items())
-            if key not in self._served
+            (_first(job.requests), self.last - self.arrivals.arrived(job)) for job in chain(there, behind)
         ]
 
     def waiting_again(self) -> list[tuple[str, float]]:
@@ -137,14 +138,15 @@ class Tally:
         self._unavailable += sum(until - since for since, until in self._since_last)
         self._since_last.clear()
 
+    def _come(self) -> None:
+        self.pods += 1
+        self._go_on()
+
     def _pod(self, old: PodRow | None, new: PodRow | None) -> None:
         row = new or old
         assert row is not None
         if row.key not in self.arrivals.alive or (old is not None and old.finished):
             return
-        if old is None and row.key not in self._served:
-            self.pods += 1
-            self._go_on()
         if new is not None and new.node and not (old and old.node):
             self._hold(new)
             self._first_binding(new)

@@ -27,6 +27,7 @@ class Kind(StrEnum):
     PROFILE = "unknown profile"
     GANG = "gang"
     ORDER = "arrival runs back"
+    NAME = "name in use"
 
 
 class Mistake(Exception):  # noqa: N818 - the user's, not the program's

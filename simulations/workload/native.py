@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import TextIO
 
 from simulations.workload.job import Job
 from simulations.workload.lines import InOrder, Lenient, parsed
 from simulations.workload.mistakes import Kind, Mistake
+from simulations.workload.names import OneAtATime
 from simulations.workload.records import amount, no_others, pod, record, required, wrong
 from simulations.workload.requests import requests
 
@@ -17,20 +18,18 @@ FIELDS = ("pod", "arrival", "duration", "requests", "priority", "group")
 _MOST_PRIORITY = 2**31
 
 
-def read_native(path: Path, lenient: Lenient = None) -> Iterator[Job]:
+def read_native(path: Path, lenient: Lenient = None, there: Collection[str] = ()) -> Iterator[Job]:
     """The jobs of a native trace, one line held at a time.
-
-    A pod's name may come again once the pod is gone, so names are not remembered here: whoever runs the jobs
-    refuses one whose name is still in use.
 
     Args:
         path: of the trace.
         lenient: counts the lines that are wrong, which are skipped then.
+        there: see `OneAtATime`.
 
     Raises:
         InputError: the file cannot be read, or a line is wrong and `lenient` is None.
     """
-    return parsed(path, InOrder(_job), lenient)
+    return parsed(path, OneAtATime(InOrder(_job), there), lenient)
 
 
 def write_native(jobs: Iterable[Job], file: TextIO) -> None:

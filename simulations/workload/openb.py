@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -34,7 +34,9 @@ _DIGITS = re.compile(r"\d{1,15}", re.ASCII)
 Row = Mapping[str, str]
 
 
-def read_openb(path: Path, geometry: Geometry, lenient: Lenient = None) -> Iterator[Job]:
+def read_openb(
+    path: Path, geometry: Geometry, lenient: Lenient = None, there: Collection[str] = ()
+) -> Iterator[Job]:
     """The pods of an openb list, sorted by creation; the list is held, for it need not be sorted.
 
     A share of a GPU becomes the smallest profile that covers it, k whole GPUs become k times the largest.
@@ -45,11 +47,12 @@ def read_openb(path: Path, geometry: Geometry, lenient: Lenient = None) -> Itera
         path: of the list, CSV with a header that has `COLUMNS`; others are not looked at.
         geometry: of the GPUs whose profiles stand for the shares.
         lenient: counts the lines that are wrong, which are skipped then; the header is never skipped.
+        there: names that no pod of the list may have.
 
     Raises:
         InputError: the file cannot be read, or a line is wrong and `lenient` is None.
     """
-    table = _Table(partial(_job, shares=shares(geometry)))
+    table = _Table(partial(_job, shares=shares(geometry)), set(there))
     pods = [job for job in parsed(path, table, lenient, headed=True) if job is not None]
     if not pods:
         raise InputError(f"{called(path)}: {EMPTY}")
@@ -83,13 +86,15 @@ def shares(geometry: Geometry) -> tuple[tuple[int, str], ...]:
 
 @dataclass(slots=True)
 class _Table:
-    """Parses the header, which is no job, and then each line by it.
+    """Parses the header, which is no job, and then each line by it; no two jobs have the same name.
 
     Attributes:
         job: makes one of a row.
+        names: that are taken.
     """
 
     job: Callable[[Row], Job]
+    names: set[str]
     _columns: tuple[str, ...] = ()
 
     def __call__(self, text: str) -> Job | None:
@@ -105,7 +110,12 @@ class _Table:
         if len(cells) != len(self._columns):
             wrong = f"the line has {len(cells)} cells"
             raise Mistake(Kind.SYNTAX, "", wrong, f"it must have {len(self._columns)}, as the first has")
-        return self.job(dict(zip(self._columns, cells, strict=True)))
+        job = self.job(dict(zip(self._columns, cells, strict=True)))
+        if job.pod in self.names:
+            wrong = f"{job.pod} is the name of another pod"
+            raise Mistake(Kind.NAME, "name", wrong, "every pod of the list has its own")
+        self.names.add(job.pod)
+        return job
 
 
 def _cells(text: str) -> list[str]:

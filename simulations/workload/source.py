@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -42,12 +42,13 @@ class Trace:
 Source = Trace | Generation
 
 
-def jobs(source: Source, lenient: Lenient = None) -> Iterator[Job]:
+def jobs(source: Source, lenient: Lenient = None, there: Collection[str] = ()) -> Iterator[Job]:
     """The jobs, sorted by arrival; every call begins anew.
 
     Args:
         source: where they come from.
         lenient: counts the lines of a trace that are wrong, which are skipped then.
+        there: names of pods that are there at the start; see `OneAtATime`.
 
     Raises:
         InputError: the trace cannot be read, or a line is wrong and `lenient` is None.
@@ -57,10 +58,10 @@ def jobs(source: Source, lenient: Lenient = None) -> Iterator[Job]:
         return generate(source)
     match source.format:
         case Format.AUTOSLICER:
-            return read_native(source.path, lenient)
+            return read_native(source.path, lenient, there)
         case Format.MIGBENCH:
-            return read_migbench(source.path, lenient)
+            return read_migbench(source.path, lenient, there)
         case Format.OPENB:
             if source.geometry is None:
                 raise ValueError(f"{source.path}: a trace of openb needs the geometry of the GPUs")
-            return read_openb(source.path, source.geometry, lenient)
+            return read_openb(source.path, source.geometry, lenient, there)

@@ -138,7 +138,10 @@ def test_mistakes_are_sentences(autoslicer: Command, tmp_path: Path) -> None:
     assert "applySeconds" in sentence
     path = written(tmp_path, job("a"), job("a", arrival=1))
     (sentence,) = refused(autoslicer("simulate", path, "--processes", "1"))
-    assert "pod team/a arrives at 1.0 s while an earlier one of its name is alive" in sentence
+    assert (
+        "jobs.jsonl:2: pod: team/a arrives at 1.0 s while the pod of a line above runs until 5.0 s"
+        in sentence
+    )
 
 
 def test_mistakes_come_through_from_other_processes(autoslicer: Command, tmp_path: Path) -> None:
@@ -147,6 +150,30 @@ def test_mistakes_come_through_from_other_processes(autoslicer: Command, tmp_pat
     assert refused(autoslicer("simulate", path, "--processes", "2")) == refused(
         autoslicer("simulate", path, "--processes", "1")
     )
+
+
+def test_a_name_in_use_can_be_skipped(autoslicer: Command, tmp_path: Path) -> None:
+    """By whom strategies are compared: all of them meet the same pods, those whose name comes in time."""
+    path = written(tmp_path, job("a"), job("a", arrival=1), job("a", arrival=5))
+    found = autoslicer("simulate", path, "--lenient", "--processes", "1", "-o", "json")
+    assert (found.code, found.err) == (0, "warning: skipped 1 line of the trace: 1 x name in use\n")
+    assert {result["pods"] for result in json.loads(found.out)["results"]} == {2}
+
+
+def test_a_name_of_the_dump_is_in_use(autoslicer: Command, tmp_path: Path) -> None:
+    """Nobody knows when its pod ends, unless a line at 0 tells; the other job's line is named."""
+    there = pod("team/a").wants({"1g.10gb": 1}).on("gpu")
+    dumped = json.dumps(dump(node("gpu").gpus(1).config("all-1g.10gb"), there))
+    path = of_dump(tmp_path, dumped)
+    jobs = tmp_path / "jobs.jsonl"
+    jobs.write_text(f"{json.dumps(job('b'))}\n{json.dumps(job('a', arrival=9))}\n")
+    (sentence,) = refused(autoslicer("simulate", path, "--processes", "1"))
+    assert (
+        "jobs.jsonl:2: pod: team/a arrives at 9.0 s while the dump's pod of that name is there; " in sentence
+    )
+    jobs.write_text(f"{json.dumps(job('a'))}\n{json.dumps(job('a', arrival=9))}\n")
+    found = autoslicer("simulate", path, "--processes", "1", "-o", "json")
+    assert [result["completed"] for result in json.loads(found.out)["results"]] == [2, 2]
 
 
 def of_dump(folder: Path, dumped: str) -> str:

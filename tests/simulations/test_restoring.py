@@ -26,8 +26,8 @@ from simulations.gpu import Gpu
 from simulations.restoring import Restored, restore
 from simulations.run import Outcome, run
 from simulations.strategies.registry import STRATEGIES
+from simulations.successor import evict
 from simulations.workload.job import Job
-from simulations.workload.mistakes import InputError
 from solver.profile_name import resource_name
 from tests.build import config_map, dump, mig_manager, mignode, node, pod
 from tests.simulations.dumping import dumped
@@ -246,8 +246,24 @@ def test_a_pod_that_is_being_deleted_makes_room() -> None:
     assert 30 < outcome.waits.mean < 31
 
 
-def test_a_job_may_not_have_the_name_of_a_dumped_pod_later() -> None:
-    """Two pods of one name cannot be alive at once; a job at 0 is the dumped pod itself."""
-    old = pod("team/old").wants({"7g.80gb": 1}).on("gpu")
-    with pytest.raises(InputError, match="while an earlier one of its name is alive"):
-        simulated(dump(node("gpu").gpus(1).config("all-7g.80gb"), old), job("old", 5.0, {}, 3.0))
+def test_a_job_may_have_the_name_of_a_dumped_pod_that_goes() -> None:
+    """Its pod is created when that one's grace period is over, or when the node goes under it."""
+    old = pod("team/old").wants({"7g.80gb": 1}).on("gpu").deleting()
+    dumped = dump(node("gpu").gpus(1).config("all-7g.80gb"), old)
+    outcome, _ = simulated(dumped, job("old", 5.0, {"7g.80gb": 1}, 3.0), strategy="static")
+    assert (outcome.pods, outcome.completed) == (1, 1)
+    assert 27 < outcome.waits.mean < 28
+
+
+def test_an_evicted_pod_that_was_being_deleted_is_not_made_anew() -> None:
+    """Nobody keeps its name: the next pod with it comes at once, and outlives the old grace period."""
+    old = pod("team/old").wants({"7g.80gb": 1}).on("gpu").deleting()
+    cluster = restore(read(dump(node("gpu").gpus(1).config("all-7g.80gb"), old)), POLICY).cluster
+    evict(cluster.world, cluster.world.pods["team/old"])
+    assert "team/old" not in cluster.world.pods
+    cluster.admit(job("old", None, {"7g.80gb": 1}))
+    last = cluster.world.clock.now + 60.0
+    for now in cluster.world.clock.moments():
+        if now >= last:
+            break
+    assert cluster.world.pods["team/old"].phase == "Running"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -19,7 +19,6 @@ from simulations.scenario.scenario import Node, Scenario, Timing
 from simulations.strategies.registry import STRATEGIES
 from simulations.strategies.strategy import Strategy
 from simulations.workload.job import Job
-from simulations.workload.mistakes import InputError
 from simulations.workload.source import Format, Trace
 from simulations.world import Row
 from solver.profile_name import resource_name
@@ -82,16 +81,31 @@ def named(found: Sequence[Job]) -> list[Job]:
     return [replace(job, pod=f"team/{number}") for number, job in enumerate(ordered)]
 
 
-def booked(strategy: Strategy) -> Counter[str]:
-    """From now on, how often each pod ends; a write fails where time ran back or a slice is missing."""
-    ended, last = Counter[str](), [strategy.world.clock.now]
+def with_old_names(found: Sequence[Job]) -> list[Job]:
+    """The same, but each job has the first name that no other has by then, if every pod runs at once."""
+    until: list[float] = []
+    again = []
+    for job in named(found):
+        assert job.duration is not None
+        free = next((place for place, end in enumerate(until) if end <= job.arrival), len(until))
+        until[free : free + 1] = [job.arrival + job.duration]
+        again.append(replace(job, pod=f"team/{free}"))
+    return again
+
+
+def booked(strategy: Strategy) -> Counter[tuple[str, str]]:
+    """From now on, how often each pod ends, by name and uid.
+
+    A write fails where time ran back or a slice is missing.
+    """
+    ended, last = Counter[tuple[str, str]](), [strategy.world.clock.now]
 
     def look(old: Row | None, new: Row | None) -> None:
         now = strategy.world.clock.now
         assert last[0] <= now, "time ran back"
         last[0] = now
         if isinstance(new, PodRow) and new.phase == "Succeeded" and old is not None:
-            ended[new.key] += old.phase != "Succeeded"  # type: ignore[union-attr]
+            ended[new.key, new.uid] += old.phase != "Succeeded"  # type: ignore[union-attr]
         if isinstance(new, PodRow) and new.phase == "Running":
             held = Counter(
                 instance.profile
@@ -105,7 +119,7 @@ def booked(strategy: Strategy) -> Counter[str]:
     return ended
 
 
-def add_up(outcome: Outcome, given: Sequence[Job], ended: Counter[str], nodes: int) -> None:
+def add_up(outcome: Outcome, given: Sequence[Job], ended: Counter[tuple[str, str]], nodes: int) -> None:
     """The figures say of the jobs what happened to them."""
     assert outcome.pods == len(given) == outcome.completed + outcome.unserved
     assert sum(ended.values()) == len(ended) == outcome.completed
@@ -117,22 +131,29 @@ def add_up(outcome: Outcome, given: Sequence[Job], ended: Counter[str], nodes: i
     for found in (outcome.waits, *outcome.waits_by_profile.values()):
         assert 0 <= found.p50 <= found.p95 <= found.p99 <= found.max <= outcome.makespan
     assert 0 <= outcome.utilisation <= 1
-    longest = max((job.arrival + job.duration for job in given if job.pod in ended), default=0)  # type: ignore[operator]
-    assert outcome.makespan >= longest
+    left = Counter(name for name, _ in ended)
+    for job in given:
+        if left[job.pod]:
+            left[job.pod] -= 1
+            assert outcome.makespan >= job.arrival + job.duration  # type: ignore[operator]
+    assert not left.total()
     assert outcome.reshapes <= outcome.gpus_changed
     assert 0 <= outcome.node_unavailable <= outcome.makespan * nodes + 0.001
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
 @settings(max_examples=25, deadline=None)
-@given(st.lists(nodes, min_size=1, max_size=3), jobs, timings)
-def test_books_are_kept(name: str, machines: list[Node], given_jobs: list[Job], timing: Timing) -> None:
+@given(st.lists(nodes, min_size=1, max_size=3), jobs, timings, st.booleans())
+def test_books_are_kept(
+    name: str, machines: list[Node], given_jobs: list[Job], timing: Timing, again: bool
+) -> None:
     """Whatever comes and whoever plans: nothing is used twice, lost or counted twice."""
-    found = named(given_jobs)
+    found = with_old_names(given_jobs) if again else named(given_jobs)
     strategy = STRATEGIES[name](scenario(machines, timing))
     ended = booked(strategy)
     outcome = run(name, strategy, iter(found))
     add_up(outcome, found, ended, len(machines))
+    event(f"names came again: {len({job.pod for job in found}) < len(found)}")
     event("nodes were changed" if outcome.reshapes else "no node was changed")
     event("some pods were never served" if outcome.unserved else "every pod was served")
 
@@ -224,14 +245,23 @@ def test_wishes_for_the_night_do_not_keep_a_simulation_from_ending() -> None:
     assert outcome("autoslicer", impossible, budgets=shut).unserved == 1
 
 
-def test_two_pods_of_one_name_at_a_time_are_a_mistake() -> None:
-    """Which of them a line means could not be told; one after the other is well."""
+def test_a_name_comes_again_when_its_pod_has_gone() -> None:
+    """Whoever is slow sees the same trace: the second pod waits for its name, from its own arrival on."""
+    big = {resource_name("7g.80gb"): 1}
+    first, other = Job("team/first", 0.0, 50.0, big), Job("team/same", 1.0, 5.0, big)
+    trace = [first, other, Job("team/same", 10.0, 5.0, big)]
+    strategy = STRATEGIES["static"](scenario([H100_NODE]))
+    ended = booked(strategy)
+    found = run("static", strategy, iter(trace))
+    add_up(found, trace, ended, 1)
+    assert (found.pods, found.completed) == (3, 3)
+    assert found.waits.max == pytest.approx(50.0 - 1.0, abs=2.0)
+    assert found.waits.p50 == pytest.approx(50.0 + 5.0 - 10.0, abs=2.0)
 
-    def pair(second: float) -> Iterator[Job]:
-        for at in (0.0, second):
-            yield Job("team/same", at, 30.0, {resource_name("7g.80gb"): 1})
 
-    strategy = STRATEGIES["static"]
-    assert run("static", strategy(scenario([H100_NODE])), pair(100.0)).completed == 2
-    with pytest.raises(InputError, match=r"team/same arrives at 10\.0 s while"):
-        run("static", strategy(scenario([H100_NODE])), pair(10.0))
+def test_who_waits_for_a_name_for_ever_is_counted() -> None:
+    """The pod before is never served: both have come, and none is."""
+    trace = [Job("team/same", at, 5.0, {resource_name("7g.80gb"): 2}) for at in (0.0, 10.0)]
+    found = run("static", STRATEGIES["static"](scenario([H100_NODE])), iter(trace))
+    assert (found.pods, found.unserved, found.makespan) == (2, 2, 10.0)
+    assert (found.waits.mean, found.waits.max) == (5.0, 10.0)

@@ -21,7 +21,7 @@ from simulations.workload.native import FIELDS, read_native, write_native
 from tests.simulations.workload.traces import GOOD, JOB, refusal, skipped, trace
 
 
-@given(st.lists(JOB, min_size=1, max_size=6))
+@given(st.lists(JOB, min_size=1, max_size=6, unique_by=lambda job: job.pod))
 def test_what_is_written_is_read_again(jobs: list[Job]) -> None:
     """A recorded or generated trace replays as exactly the jobs that it was made of."""
     jobs.sort(key=lambda job: job.arrival)

@@ -107,6 +107,7 @@ def test_times_start_with_the_first_pod_and_run_from_scheduling_to_deletion(tmp_
         (_row(times=(5, 6, 4)), "scheduled_time: is before creation_time; nothing is scheduled", Kind.VALUE),
         (_row(times=(5, 6, 7)), "deletion_time: is before scheduled_time; nothing ends", Kind.VALUE),
         (_row(times=(5, 4, "")), "deletion_time: is before creation_time; nothing ends", Kind.VALUE),
+        (_row("first"), "name: openb/first is the name of another pod; every pod of the list has", Kind.NAME),
     ],
 )
 def test_a_mistake_is_one_sentence_with_its_line(tmp_path: Path, line: str, said: str, kind: Kind) -> None:

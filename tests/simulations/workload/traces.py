@@ -14,7 +14,7 @@ from simulations.workload.mistakes import InputError, Kind
 from solver import geometry
 from solver.profile_name import resource_name
 
-GOOD = '{"pod": "team/one", "arrival": 1, "duration": 5, "requests": {"nvidia.com/mig-1g.10gb": 1}}'
+GOOD = '{"pod": "team/one", "arrival": 1, "duration": 0, "requests": {"nvidia.com/mig-1g.10gb": 1}}'
 Reader = Callable[[Path, Lenient], Iterator[Job]]
 
 _LABEL = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,8}[a-z0-9])?", fullmatch=True)
