@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain
 
+from autoslicer.core.reasons import Reason
 from simulations.arrivals import Arrivals
 from simulations.history.history import History
 from simulations.history.recorder import Recorder
@@ -41,6 +43,7 @@ class Outcome:
         utilisation: the part of all memory slices that there were, over the makespan, that pods have held.
         thought: real seconds that its planning has taken.
         unbound: what the waits are made of where pods with slices were never bound; else None.
+        reasons: why unserved pods are not served at the end, as far as the strategy says: of how many.
     """
 
     strategy: str
@@ -57,6 +60,7 @@ class Outcome:
     utilisation: float
     thought: float
     unbound: Unbound | None = None
+    reasons: Mapping[Reason, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +175,14 @@ def _outcome(name: str, strategy: Strategy, tally: Tally, start: float) -> Outco
         utilisation=round(tally.held / offered, 4) if offered else 0.0,
         thought=strategy.thought,
         unbound=unbound if unbound.arrivals else None,
+        reasons=_reasons(tally, strategy.reasons),
     )
+
+
+def _reasons(tally: Tally, told: Mapping[str, Reason]) -> dict[Reason, int]:
+    """Of how many pods without a node each reason is told; the most frequent first."""
+    found = Counter(told[key] for key in tally.without_node() if key in told)
+    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _arrivals(waiting: Iterable[tuple[str, float]], makespan: float) -> dict[str, array[float]]:

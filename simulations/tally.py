@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -99,6 +99,10 @@ class Tally:
         """Seconds, summed over the nodes, in which a node took no pod for slices because it was changed."""
         began = [since for since, _ in self._since_last] + list(self._away.values())
         return self._unavailable + sum(max(0.0, self.last - since) for since in began)
+
+    def without_node(self) -> Iterator[str]:
+        """The names of the pods that are there and have no node."""
+        return (key for key in sorted(self.arrivals.alive) if key not in self._holding)
 
     def waiting(self) -> list[tuple[str, float]]:
         """Of each pod that was never bound: its first profile (empty for none), and how long it waits."""

@@ -22,6 +22,9 @@ def answer(outcomes: Sequence[Outcome]) -> Iterator[str]:
             f"{one.strategy} {one.pods - one.unserved} with {wait(one.waits.mean)}" for one in others
         )
         yield f"The others: {told}."
+    if ours.reasons:
+        why = ", ".join(f"{count} {reason}" for reason, count in ours.reasons.items())
+        yield f"Why {ours.strategy} leaves pods in the end: {why}."
     if any(one.unserved for one in outcomes):
         yield "Who is never served waits to the end, which is the same for all."
 

@@ -80,7 +80,7 @@ def _demand(metrics: Metrics, snapshot: Snapshot, decision: Decision) -> None:
             lacking.update({profile_label(profile): count for profile, count in wanted.items()})
     unserved: Counter[tuple[str, Reason]] = Counter(
         (profile_label(min(slices(snapshot.pods[verdict.name].requests))), verdict.reason)
-        for verdict in (*decision.plan.unserved, *decision.withheld)
+        for verdict in decision.unserved
     )
     for metric, counts in ((metrics.pending_pods, pending), (metrics.lacking_slices, lacking)):
         for profile in metrics.profiles:

@@ -50,6 +50,11 @@ class Decision:
     drifted: frozenset[str]
     wake: float | None
 
+    @property
+    def unserved(self) -> tuple[Verdict, ...]:
+        """Why pods get nothing now: no plan serves them, or what would may not start."""
+        return (*self.plan.unserved, *self.withheld)
+
 
 def decide(
     snapshot: Snapshot,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from autoslicer.core.planner import Search
+from autoslicer.core.reasons import Reason
 from simulations.executor import Executor
 from simulations.scenario.scenario import Scenario
 from simulations.strategies.static import Static
@@ -27,6 +28,12 @@ class Planned(Static):
     def thought(self) -> float:
         """Real seconds that the core has taken."""
         return self._executor.thought
+
+    @property
+    def reasons(self) -> Mapping[str, Reason]:
+        """By pod, why the last cycle did not serve it."""
+        decision = self._executor.decision
+        return {} if decision is None else {verdict.name: verdict.reason for verdict in decision.unserved}
 
     def moments(self) -> Iterator[float]:
         """Live: each moment (seconds since the epoch) at which something happens."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from autoslicer.core.reasons import Reason
 from simulations.building import build
 from simulations.gpu import Gpu
 from simulations.scenario.scenario import Scenario
@@ -38,6 +39,11 @@ class Static:
     def gpus(self) -> Mapping[str, Sequence[Gpu]]:
         """The GPUs of each node that is there or was, by name."""
         return self._cluster.gpus
+
+    @property
+    def reasons(self) -> Mapping[str, Reason]:
+        """Nobody says any."""
+        return {}
 
     @property
     def settled(self) -> float:

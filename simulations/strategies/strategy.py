@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
+from autoslicer.core.reasons import Reason
 from simulations.gpu import Gpu
 from simulations.workload.job import Job
 from simulations.world import World
@@ -24,6 +25,10 @@ class Strategy(Protocol):
     @property
     def gpus(self) -> Mapping[str, Sequence[Gpu]]:
         """The GPUs of each node that is there or was, by name."""
+
+    @property
+    def reasons(self) -> Mapping[str, Reason]:
+        """By pod, why it is not served now, as far as the strategy says."""
 
     @property
     def settled(self) -> float:

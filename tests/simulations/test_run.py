@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 
 from autoslicer.core.budgets import Budget
 from autoslicer.core.fitting import slices
+from autoslicer.core.reasons import Reason
 from autoslicer.core.rows import PodRow
 from simulations.run import Outcome, run, to_one_end
 from simulations.scenario.scenario import Node, Scenario, Timing
 from simulations.strategies.registry import STRATEGIES
 from simulations.strategies.strategy import Strategy
+from simulations.telling import answer
 from simulations.workload.job import Job
 from simulations.workload.source import Format, Trace
 from simulations.world import Row
@@ -228,6 +230,24 @@ def test_who_serves_nobody_does_not_look_best() -> None:
     assert (served.unserved, never.unserved, never.makespan) == (0, 6, 5.0)
     assert never.waits.mean > served.waits.mean
     assert never.waits_by_profile.keys() == served.waits_by_profile.keys()
+
+
+def test_why_pods_are_left_is_told() -> None:
+    """A fleet that failed thrice, a slice that no GPU has, or nothing: by the controller's own reasons."""
+    jobs = named(
+        [Job("", 0.0, 50.0, {resource_name(name): 1}) for name in ("1g.10gb", "1g.6gb", "7g.80gb", "2g.20gb")]
+    )
+
+    def left(name: str, found: Sequence[Job], rate: float) -> Outcome:
+        four = scenario([H100_NODE] * 4, Timing(failure_rate=rate))
+        return run(name, STRATEGIES[name](four), iter(found))
+
+    badly = left("autoslicer", jobs, 1.0)
+    assert badly.reasons == {Reason.CircuitOpen: 2, Reason.NoFeasibleLayout: 1}
+    assert "Why autoslicer leaves pods in the end: 2 CircuitOpen, 1 NoFeasibleLayout." in answer([badly])
+    well = left("autoslicer", [job for job in jobs if job.pod != "team/1"], 0.0)
+    assert (well.unserved, well.reasons, len(list(answer([well])))) == (0, {}, 1)
+    assert left("static", jobs, 0.0).reasons == {}
 
 
 def test_what_comes_after_the_last_pod_is_no_part_of_the_run() -> None:
