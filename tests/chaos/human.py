@@ -35,8 +35,8 @@ class Human:
 
     def attend(self) -> None:
         """One round: release nodes that are refused but in order, repair those that stay out of order."""
+        self.allow_again()
         for node in self._scene.nodes:
-            self._allow_again(node)
             newest = self._scene.newest(node)
             if not refused(newest) or newest is None or newest.ended is None:
                 continue
@@ -49,9 +49,9 @@ class Human:
                 self.repair(node)
                 self.release(node)
 
-    def _allow_again(self, node: str) -> None:
+    def allow_again(self) -> None:
         """The driver is in order: forget the changes that keep their layouts from being planned again."""
-        for change in self._scene.changes(node):
+        for change in [change for node in self._scene.nodes for change in self._scene.changes(node)]:
             old = change.ended is not None and time.time() - change.ended > OWN_SECONDS
             if old and not change.live and change.reason in (Reason.LayoutRefused, Reason.LayoutCleared):
                 self._scene.forget(change)

@@ -289,6 +289,7 @@ class Round:
             self._scene.patch_node(node, {"metadata": {"annotations": {names.APPLIED_CONFIG: None}}})
             by = BY_HAND
         self._human.release(node)
+        self._human.allow_again()
         return by
 
     def _orderly(self, node: str) -> bool:
