@@ -237,8 +237,8 @@ class _Restoring:
                 names.GPU_PRODUCT in row.labels and name not in gpus for name, row in snapshot.nodes.items()
             ),
             Note(
-                "GPU instances are held by processes of no pod, for ever",
-                "GPU instance is held by a process of no pod, for ever",
+                "GPU instances are held by processes of no pod, until their node reboots",
+                "GPU instance is held by a process of no pod, until its node reboots",
             ): sum(
                 one.holder == PROCESS
                 for found in gpus.values()

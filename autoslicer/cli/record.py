@@ -57,14 +57,13 @@ def record(
             document = collect(cluster, KINDS)
             with _writing(snapshot):
                 snapshot.write_text(json.dumps(document), encoding="utf-8")
-            with spool.open("w", encoding="utf-8") as lines:
-                recording = Recording(start, lambda job: print(line(job), file=lines, flush=True))
-                recording.begin(read(document).pods.values())
-                say(f"recording to {spool} until Ctrl-C" + (f", for {lasting} at most" if lasting else ""))
-                undo.pop_all()
-                _follow(cluster, recording, seconds)
-                for job in recording.alive():
-                    print(line(job), file=lines, flush=True)
+            recording = Recording(start, lambda job: _keep(f"{line(job)}\n", spool))
+            recording.begin(read(document).pods.values())
+            say(f"recording to {spool} until Ctrl-C" + (f", for {lasting} at most" if lasting else ""))
+            undo.pop_all()
+            _follow(cluster, recording, seconds)
+            for job in recording.alive():
+                _keep(f"{line(job)}\n", spool)
     count = _sorted(spool, trace)
     _tell(recording, count, trace)
 
@@ -116,6 +115,14 @@ def _writing(file: Path, besides: str = "") -> Iterator[None]:
         yield
     except OSError as error:
         raise CommandError(f"{file} cannot be written: {error.strerror}{besides}") from None
+
+
+def _keep(line: str, spool: Path) -> None:
+    with (
+        _writing(spool, "; what was recorded until then is there"),
+        spool.open("a", encoding="utf-8") as file,
+    ):
+        file.write(line)
 
 
 def _follow(cluster: Session, recording: Recording, seconds: float | None) -> None:

@@ -63,11 +63,11 @@ def simulate(
         int, typer.Option("--processes", min=0, help="How many simulations run at a time; 0: one a core.")
     ] = 0,
     dask: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--dask", metavar="ADDRESS", help="Simulate on the Dask cluster of this scheduler instead."
         ),
-    ] = "",
+    ] = None,
     timings: Annotated[
         bool, typer.Option("--timings", help="Say on stderr how long each part of the work took.")
     ] = False,
@@ -83,7 +83,7 @@ def simulate(
     from simulations.workers import NoSchedulerError, WorkersLostError
     from simulations.workload.mistakes import InputError
 
-    if dask and first_given(given, ["processes"]):
+    if dask is not None and first_given(given, ["processes"]):
         raise BadInputError(
             "--processes: with --dask as many simulations run at a time as its workers take; leave it out"
         )
@@ -91,7 +91,9 @@ def simulate(
     watch = Stopwatch()
     try:
         # whoever simulates elsewhere finds the files that the scenario names by their full names
-        found = _loaded(scenario.absolute() if dask else scenario, settings or (), sweeps or (), seeds)
+        found = _loaded(
+            scenario if dask is None else scenario.absolute(), settings or (), sweeps or (), seeds
+        )
         sure = [digest(one.scenario) for one in found]
         watch.lap("read")
         ahead = previews((one.scenario for one in found), lenient=lenient)
@@ -157,9 +159,9 @@ def _tell_of_seeds(scenario: Scenario) -> None:
         say(f"warning: a trace has the same jobs under every seed, {differs}")
 
 
-def _workers(dask: str, processes: int) -> AbstractContextManager[Workers]:
+def _workers(dask: str | None, processes: int) -> AbstractContextManager[Workers]:
     """Those of a Dask cluster, or so many processes."""
-    if dask:
+    if dask is not None:
         from simulations.dask_cluster import cluster
 
         return cluster(dask)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import resource
 import signal
 import subprocess
 import sys
 import time
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -72,6 +74,39 @@ def test_a_recorded_cluster_is_simulated(
     assert simulated.code == 0, simulated.err
     for result in json.loads(simulated.out)["results"]:
         assert (result["unserved"], result["completed"]) == (0, 2)
+
+
+@contextmanager
+def killed(process: subprocess.Popen[str]) -> Iterator[None]:
+    """A process does not outlive its test."""
+    try:
+        yield
+    finally:
+        process.kill()
+
+
+def test_a_full_disk_ends_a_recording_with_a_sentence(cluster: Cluster, tmp_path: Path) -> None:
+    """What was recorded until then is kept, and it is said where."""
+    cluster.gpu_node("gpu-a", {"1g.10gb": 7}, config="all-1g.10gb")
+    first, second = (cluster.pod(name, {"1g.10gb": 1}) for name in ("first", "second"))
+    cluster.wait_running([first, second])
+    trace, spool = tmp_path / "trace.jsonl", tmp_path / "trace.jsonl.spool"
+    command = [sys.executable, "-m", "autoslicer", "record", "--output", str(trace)]
+    command += ["--snapshot", str(tmp_path / "dump.json"), "--kubeconfig", str(cluster.kubeconfig)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process, killed(process):
+        assert process.stderr is not None
+        while "recording to" not in process.stderr.readline():
+            assert process.poll() is None
+        cluster.delete_pod(first)
+        until(lambda: bool(spool.read_text()), 10, lambda: "nothing was recorded")
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (spool.stat().st_size, resource.RLIM_INFINITY))
+        cluster.delete_pod(second)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert (
+        said == f"error: {spool} cannot be written: File too large; what was recorded until then is there\n"
+    )
+    assert [json.loads(line)["pod"] for line in spool.read_text().splitlines()] == [first]
 
 
 def test_nothing_is_overwritten(autoslicer: Command, tmp_path: Path) -> None:
@@ -196,8 +231,9 @@ def test_what_the_dump_holds_is_no_obstacle_to_its_trace(
     (result,) = json.loads(simulated.out)["results"]
     assert (result["pods"], result["completed"]) == (2, 2)
     (tmp_path / "trace.jsonl").write_text(json.dumps({**found[1], "pod": "team/web-0"}))
-    clash = autoslicer("simulate", str(tmp_path / "scenario.yaml"))
-    assert (clash.code, "an earlier one of its name is alive" in clash.err) == (2, True)
+    behind = autoslicer("simulate", str(tmp_path / "scenario.yaml"), "-o", "json")
+    (result,) = json.loads(behind.out)["results"]
+    assert result["waitSeconds"]["max"] > 20, "the first of that name is there for half a minute"
 
 
 def test_a_cluster_that_is_not_there_leaves_no_file(autoslicer: Command, tmp_path: Path) -> None:

@@ -186,7 +186,7 @@ def test_addresses_at_which_nobody_is(autoslicer: Command, monkeypatch: pytest.M
 @pytest.mark.parametrize(
     "address",
     [
-        "foo", " ", "tcp://", "tcp://127.0.0.1", "tcp://h:abc", "tcp://h:0", "tcp://h:65536", "tcp://:8786",
+        "", "foo", " ", "tcp://", "tcp://127.0.0.1", "tcp://h:abc", "tcp://h:0", "tcp://h:65536", "tcp://:8786",
         "tcp://h:8786 ", "tcp://h:8786/x", "tcp://a..b:8786", f"tcp://{'a' * 64}:8786", "tcp://::1:8786",
         "tcp://[::1]", "tcp://[h]:8786", "tcp://[::1:8786", "TCP://h:8786", "http://x:1", "inproc://a",
         "ucx://h:8786", "tcp://h\n:8786", "tcp://h\u0661:1",

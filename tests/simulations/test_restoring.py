@@ -224,7 +224,7 @@ def test_an_agents_word_decides_who_holds_what() -> None:
     used = mignode("gpu").gpu(whole, processes=1).gpu(whole, pods={"7g.80gb": ["team/old"]})
     outcome, restored = simulated(dump(gpus, old, used, wanting))
     assert (outcome.reshapes, outcome.unserved) == (0, 1)
-    assert notes(restored)["GPU instances are held by processes of no pod, for ever"] == 1
+    assert notes(restored)["GPU instances are held by processes of no pod, until their node reboots"] == 1
 
 
 def test_a_dumped_config_keeps_its_meaning() -> None:
