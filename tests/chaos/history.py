@@ -97,11 +97,17 @@ class NodeSight:
 
 @dataclass
 class History:
-    """Everything that was seen; pods and changes by uid, nodes by name."""
+    """Everything that was seen; pods and changes by uid, nodes by name.
+
+    Attributes:
+        made_anew: when another machine came under a node's name.
+    """
 
     pods: dict[str, PodLife] = field(default_factory=dict)
     changes: dict[str, ChangeLife] = field(default_factory=dict)
     nodes: dict[str, list[NodeSight]] = field(default_factory=dict)
+    made_anew: dict[str, list[float]] = field(default_factory=dict)
+    _machines: dict[str, str] = field(default_factory=dict)
 
     def see_pod(self, pod: Object, at: float, *, gone: bool = False) -> None:
         """Take note of a pod as it is now."""
@@ -137,6 +143,10 @@ class History:
 
     def see_node(self, node: Object, at: float) -> None:
         """Take note of a node as it is now."""
+        name, uid = node["metadata"]["name"], node["metadata"]["uid"]
+        if self._machines.setdefault(name, uid) != uid:
+            self._machines[name] = uid
+            self.made_anew.setdefault(name, []).append(at)
         labels = node["metadata"].get("labels", {})
         taints = [t.get("value", "") for t in node["spec"].get("taints", []) if t["key"] == names.TAINT]
         sight = NodeSight(
@@ -145,7 +155,7 @@ class History:
             labels.get(names.MIG_CONFIG_STATE, ""),
             taints[0] if taints else None,
         )
-        seen = self.nodes.setdefault(node["metadata"]["name"], [])
+        seen = self.nodes.setdefault(name, [])
         if not seen or replace(seen[-1], at=at) != sight:
             seen.append(sight)
 

@@ -19,6 +19,9 @@ Held = tuple[str, int, int]
 SWEEP_SECONDS = 15.0
 """a taint without a live change may stay so long: nobody sweeps it while the controller is away"""
 
+SWAP_SECONDS = 2.0
+"""so far apart a binding and the coming of another machine under the node's name may be seen"""
+
 
 class Invariant(StrEnum):
     """The sentences that must be true of every run."""
@@ -184,7 +187,13 @@ def unbound(history: History, servable: Iterable[str]) -> Iterator[Violation]:
 
 
 def refused_admission(history: History, *, walked_in: frozenset[str] = frozenset()) -> Iterator[Violation]:
-    """Pods that the scheduler bound to a node whose kubelet then had no slices for them."""
+    """Pods that the scheduler bound to a node whose kubelet then had no slices for them.
+
+    Not those whose node became another machine at that moment: the scheduler had seen the slices of the old one.
+    """
     for pod in history.pods.values():
-        if pod.failed and not pod.named and pod.key not in walked_in:
+        swapped = any(
+            abs((pod.bound or 0.0) - at) < SWAP_SECONDS for at in history.made_anew.get(pod.node, ())
+        )
+        if pod.failed and not pod.named and not swapped and pod.key not in walked_in:
             yield Violation(Invariant.ADMITTED, pod.key, f"{pod.failed} on {pod.node}")

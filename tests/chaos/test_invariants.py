@@ -149,11 +149,16 @@ def test_every_servable_pod_was_bound() -> None:
 
 
 def test_pods_are_not_bound_to_slices_that_are_away() -> None:
-    """A refusal of the kubelet is told of, but for pods that named their node themselves."""
+    """A refusal of the kubelet is told of, unless the pod named its node, or that was just swapped."""
     refused = replace(POD, failed="UnexpectedAdmissionError")
     assert fired(invariants.refused_admission(history(pods=[POD]))) == []
     assert fired(invariants.refused_admission(history(pods=[refused]))) == [Invariant.ADMITTED]
     assert fired(invariants.refused_admission(history(pods=[replace(refused, named=True)]))) == []
+    for node, at, expected in (("gpu-a", 101.0, []), ("gpu-a", 103.0, [Invariant.ADMITTED])):
+        swapped = history(pods=[refused])
+        for uid, when in (("old", 50.0), ("new", at)):
+            swapped.see_node({"metadata": {"name": node, "uid": uid}, "spec": {}}, when)
+        assert fired(invariants.refused_admission(swapped)) == expected
 
 
 def test_a_history_is_written_from_objects() -> None:
@@ -187,7 +192,7 @@ def test_a_history_is_written_from_objects() -> None:
     [made] = seen.of_node("gpu-a")
     assert (made.began, made.ended, made.live, made.reason, made.number) == (5.0, 6.0, False, "NodeBusy", "3")
     node: Object = {
-        "metadata": {"name": "gpu-a", "labels": {"nvidia.com/mig.config": "x"}},
+        "metadata": {"name": "gpu-a", "uid": "n", "labels": {"nvidia.com/mig.config": "x"}},
         "spec": {"taints": [{"key": "autoslicer.dev/reshaping", "value": "3"}]},
     }
     seen.see_node(node, 8.0)
