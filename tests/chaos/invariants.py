@@ -189,11 +189,10 @@ def unbound(history: History, servable: Iterable[str]) -> Iterator[Violation]:
 def refused_admission(history: History, *, walked_in: frozenset[str] = frozenset()) -> Iterator[Violation]:
     """Pods that the scheduler bound to a node whose kubelet then had no slices for them.
 
-    Not those whose node became another machine at that moment: the scheduler had seen the slices of the old one.
+    Not those whose node became another machine at that moment: the scheduler had seen the old one's slices.
     """
     for pod in history.pods.values():
-        swapped = any(
-            abs((pod.bound or 0.0) - at) < SWAP_SECONDS for at in history.made_anew.get(pod.node, ())
-        )
+        bound, swaps = pod.bound or 0.0, history.made_anew.get(pod.node, ())
+        swapped = any(abs(bound - at) < SWAP_SECONDS for at in swaps)
         if pod.failed and not pod.named and not swapped and pod.key not in walked_in:
             yield Violation(Invariant.ADMITTED, pod.key, f"{pod.failed} on {pod.node}")
