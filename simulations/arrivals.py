@@ -10,6 +10,7 @@ from itertools import chain
 from autoslicer.core.fitting import slices
 from autoslicer.core.rows import PodRow
 from simulations.successor import successor
+from simulations.workload.coming import There
 from simulations.workload.job import Job
 from simulations.world import Row, World
 
@@ -161,6 +162,6 @@ def joins(pod: PodRow) -> bool:
     return _stays(pod) and bool(slices(pod.requests))
 
 
-def staying(pods: Iterable[PodRow]) -> set[str]:
-    """The names of those pods that are there at the start and stay: no other pod can have them."""
-    return {pod.key for pod in pods if _stays(pod)}
+def staying(pods: Iterable[PodRow]) -> There:
+    """Those of the pods at the start that no other pod can have the name of."""
+    return {pod.key: not pod.daemon for pod in pods if not pod.finished and not pod.terminating}

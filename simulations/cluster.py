@@ -169,8 +169,13 @@ class Cluster:
 
 def daemon(world: World, namespace: str, app: str, config_map: str, node: str) -> PodRow:
     """A pod of one of the operator's DaemonSets, which runs on the node."""
-    key = f"{namespace}/{app}-{node}"
+    key = daemon_key(namespace, app, node)
     return _pod(world, key, {"pods": 1}, 0, app=app, config_map=config_map, on=node)
+
+
+def daemon_key(namespace: str, app: str, node: str) -> str:
+    """Of such a pod: Kubernetes takes no colon in a name, so that no pod of a trace has it."""
+    return f"{namespace}/{app}:{node}"
 
 
 def _labels(name: str, product: str, gpus: int, config: str) -> dict[str, str]:

@@ -17,7 +17,7 @@ from simulations import hardware
 from simulations.agent import Agent
 from simulations.arrivals import joins
 from simulations.clock import Clock
-from simulations.cluster import START, Cluster, daemon, unbroken
+from simulations.cluster import START, Cluster, daemon, daemon_key, unbroken
 from simulations.device_plugin import DevicePlugin
 from simulations.gpu import PROCESS, Gpu
 from simulations.kubelet import START_SECONDS, Kubelet
@@ -211,7 +211,7 @@ class _Restoring:
         Kubelet(world, node, gpus, DevicePlugin(world, node, gpus, cluster.pace, running))
         pod = gpu_operator.mig_manager(self.snapshot, node)
         namespace = cluster.policy.config_map[0]
-        key = f"{namespace}/{names.MIG_MANAGER_APP}-{node}" if pod is None else pod.key
+        key = daemon_key(namespace, names.MIG_MANAGER_APP, node) if pod is None else pod.key
         manager = MigManager(world, node, gpus, key, cluster.file, cluster.pace, lambda: cluster.breaks(node))
         cluster.managers[node] = manager
         if not evidence.settled(row):

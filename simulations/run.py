@@ -6,6 +6,7 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from itertools import chain
 
 from autoslicer.core.reasons import Reason
@@ -16,10 +17,16 @@ from simulations.strategies.strategy import Strategy
 from simulations.summary import DIGITS, Summary, summary
 from simulations.tally import Tally
 from simulations.workload.job import Job
+from simulations.workload.mistakes import InputError
 
 PATIENCE_SECONDS = 8 * 86400.0
 """so long after the last pod or node came or went nobody watches where nothing runs: every window of a week
 has come up"""
+
+BEHIND, OTHERS = "behind a pod of the same name", "not said"
+"""why pods are not served, where it is no `Reason`"""
+_LAST = datetime(9000, 1, 1, tzinfo=UTC).timestamp()
+"""virtual time ends here: the year 10000 cannot be written, and a job takes a hundred years at most"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +50,8 @@ class Outcome:
         utilisation: the part of all memory slices that there were, over the makespan, that pods have held.
         thought: real seconds that its planning has taken.
         unbound: what the waits are made of where pods with slices were never bound; else None.
-        reasons: why unserved pods are not served at the end, as far as the strategy says: of how many.
+        reasons: why unserved pods are not served at the end: of how many, the most frequent first. Empty
+            where the strategy says nothing of any.
     """
 
     strategy: str
@@ -60,7 +68,7 @@ class Outcome:
     utilisation: float
     thought: float
     unbound: Unbound | None = None
-    reasons: Mapping[Reason, int] = field(default_factory=dict)
+    reasons: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +113,7 @@ def run(name: str, strategy: Strategy, jobs: Iterator[Job]) -> Outcome:
     """Live until every job has ended, or nothing happens any more.
 
     Raises:
-        InputError: the trace cannot be read on.
+        InputError: the trace cannot be read on, or takes thousands of years.
     """
     start = strategy.world.clock.now
     return _outcome(name, strategy, _lived(strategy, jobs, _unseen), start)
@@ -119,7 +127,7 @@ def recorded(name: str, strategy: Strategy, jobs: Iterator[Job]) -> tuple[Outcom
     """
     start = strategy.world.clock.now
     recorder = Recorder(strategy.world, strategy.gpus)
-    tally = _lived(strategy, jobs, recorder.look)
+    tally = _lived(strategy, jobs, lambda arrivals: recorder.look(arrivals.behind))
     never = (profile for profile, _ in tally.waiting())
     return _outcome(name, strategy, tally, start), recorder.history(name, tally.last, tally.waits, never)
 
@@ -139,19 +147,21 @@ def bound_within(strategy: Strategy, jobs: Iterator[Job], seconds: float) -> tup
     return len(waits) + never, sum(wait <= seconds for wait in waits) - lost
 
 
-def _lived(strategy: Strategy, jobs: Iterator[Job], look: Callable[[], None]) -> Tally:
+def _lived(strategy: Strategy, jobs: Iterator[Job], look: Callable[[Arrivals], None]) -> Tally:
     """Let everything happen, and look at each moment after all of it."""
     arrivals = Arrivals(strategy.world, jobs, strategy.admit)
     tally = Tally(strategy.world, arrivals, strategy.gpus)
     for now in strategy.moments():
-        look()
+        if now > _LAST:
+            raise InputError("the workload takes until the year 9000; shorten the durations of its pods")
+        look(arrivals)
         patience = max(tally.last, strategy.settled) + PATIENCE_SECONDS
         if arrivals.ended or (arrivals.over and tally.idle and now > patience):
             break
     return tally
 
 
-def _unseen() -> None:
+def _unseen(arrivals: Arrivals) -> None:
     """Nobody looks."""
 
 
@@ -179,10 +189,14 @@ def _outcome(name: str, strategy: Strategy, tally: Tally, start: float) -> Outco
     )
 
 
-def _reasons(tally: Tally, told: Mapping[str, Reason]) -> dict[Reason, int]:
-    """Of how many pods without a node each reason is told; the most frequent first."""
-    found = Counter(told[key] for key in tally.without_node() if key in told)
-    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+def _reasons(tally: Tally, told: Mapping[str, Reason]) -> dict[str, int]:
+    without = list(tally.without_node())
+    found = Counter(told[key].value for key in without if key in told)
+    if not found:
+        return {}
+    named = sorted(found.items(), key=lambda item: (-item[1], item[0]))
+    others = {BEHIND: tally.behind(), OTHERS: len(without) - found.total()}
+    return dict(named) | {why: count for why, count in others.items() if count}
 
 
 def _arrivals(waiting: Iterable[tuple[str, float]], makespan: float) -> dict[str, array[float]]:

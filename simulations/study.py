@@ -20,6 +20,7 @@ from simulations.scenario.scenario import Scenario, digest
 from simulations.strategies.registry import STRATEGIES
 from simulations.strategies.strategy import Strategy
 from simulations.workers import Workers
+from simulations.workload.coming import NOBODY
 from simulations.workload.generate import Generation
 from simulations.workload.job import Job
 from simulations.workload.lines import called
@@ -102,7 +103,7 @@ def preview(scenario: Scenario, *, lenient: bool) -> Preview:
     if scenario.snapshot is not None:
         restored = restore(read_dump(scenario.snapshot), scenario.policy, operated=False)
     skipped = Counter[Kind]()
-    there = staying(restored.cluster.world.pods.values()) if restored else ()
+    there = staying(restored.cluster.world.pods.values()) if restored else NOBODY
     found = jobs(scenario.workload, skipped if lenient else None, there)
     first = list(islice(found, MOST_BOUNDED + 1))
     leaving = any(node.leaves is not None for node in scenario.nodes)

@@ -104,6 +104,10 @@ class Tally:
         """The names of the pods that are there and have no node."""
         return (key for key in sorted(self.arrivals.alive) if key not in self._holding)
 
+    def behind(self) -> int:
+        """How many pods wait for their name."""
+        return sum(map(len, self.arrivals.behind.values()))
+
     def waiting(self) -> list[tuple[str, float]]:
         """Of each pod that was never bound: its first profile (empty for none), and how long it waits."""
         there = (job for key, job in sorted(self.arrivals.alive.items()) if key not in self._served)

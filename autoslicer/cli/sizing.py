@@ -71,7 +71,8 @@ def _share(text: str) -> Fraction:
 
 
 def _tell(node: Node, trial: Trial) -> None:
-    say(f"{node.product}: {trial.more} more like {node.name}: {trial.served} of {trial.pods} pods served")
+    pods = number(trial.pods, "pod")
+    say(f"{node.product}: {trial.more} more like {node.name}: {trial.served} of {pods} served")
 
 
 def _document(digest: str, goal: Goal, sized: Sequence[Sized]) -> dict[str, Any]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from autoslicer.core import names
 from autoslicer.core.fitting import slices
@@ -15,6 +16,7 @@ from simulations.gpu import Gpu
 from simulations.history.bands import NodeWatch
 from simulations.history.history import MOST_NODES, History, NodeBands, Supply, distribution
 from simulations.history.steps import Steps
+from simulations.workload.job import Job
 from simulations.world import Row, World
 
 AFTERMATH_SECONDS = 1.0
@@ -26,18 +28,24 @@ class _Slices:
     """Of one profile, now and over time."""
 
     waiting: int = 0
+    behind: int = 0
     offered: int = 0
     used: int = 0
     courses: tuple[Steps, Steps, Steps, Steps] = field(
         default_factory=lambda: (Steps(), Steps(), Steps(), Steps())
     )
 
+    @property
+    def wanted(self) -> int:
+        """How many are waited for, by pods that are there and by those that wait for their name."""
+        return self.waiting + self.behind
+
     def stranded(self, *, wanting: bool) -> int:
         """Free ones that no waiting pod asks for, while pods wait."""
-        return max(0, self.offered - self.used - self.waiting) if wanting else 0
+        return max(0, self.offered - self.used - self.wanted) if wanting else 0
 
     def note(self, at: float, *, wanting: bool) -> None:
-        figures = self.waiting, self.offered, self.used, self.stranded(wanting=wanting)
+        figures = self.wanted, self.offered, self.used, self.stranded(wanting=wanting)
         for course, figure in zip(self.courses, figures, strict=True):
             course.set(at, figure)
 
@@ -73,15 +81,20 @@ class Recorder:
             self._pod(None, pod)
         self.world.watch(self._notice)
 
-    def look(self) -> None:
-        """Take down how things stand at this moment, after all that happened in it."""
+    def look(self, behind: Mapping[str, Collection[Job]]) -> None:
+        """Take down how things stand at this moment, after all that happened in it.
+
+        Args:
+            behind: the jobs that wait for the name of their pod, by name.
+        """
         now = self.world.clock.now
         at = now - self._start
         for node, touched in list(self._touched.items()):
             self._offer(node, at)
             if now > touched + AFTERMATH_SECONDS:
                 del self._touched[node]
-        wanting = any(found.waiting for found in self._profiles.values())
+        self._await(chain.from_iterable(behind.values()))
+        wanting = any(found.wanted for found in self._profiles.values())
         used = stranded = 0
         for name, found in self._profiles.items():
             found.note(at, wanting=wanting)
@@ -90,6 +103,13 @@ class Recorder:
         self._used.set(at, used)
         self._stranded.set(at, stranded)
         self._there.set(at, self._slices_there)
+
+    def _await(self, behind: Iterable[Job]) -> None:
+        late = Counter[str]()
+        for job in behind:
+            late.update(slices(job.requests))
+        for profile in late.keys() | self._profiles.keys():
+            self._profiles[profile].behind = late[profile]
 
     def history(
         self, strategy: str, last: float, waits: Mapping[str, Sequence[float]], unserved: Iterable[str]

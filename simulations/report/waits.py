@@ -16,6 +16,7 @@ LEAST = 0.1
 """seconds: what is shorter is drawn there"""
 SHARES = (10, 25, 50, 75, 90, 95, 99, 100)
 _LABELS = 70.0
+_LINE = 13.0
 
 
 def section(histories: Sequence[History]) -> Markup:
@@ -80,10 +81,9 @@ def _curve(frame: Frame, told: Distribution) -> list[Point]:
 
 def _labels(frame: Frame, ends: Sequence[tuple[float, str, str]]) -> list[Markup]:
     """The strategies' names beside the ends of their lines, none over another."""
-    made, free = [], 0.0
-    for height, strategy, style in sorted(ends):
-        place = max(height, free)
-        free = place + 13.0
+    made = []
+    ends = sorted(ends)
+    for (height, strategy, style), place in zip(ends, _apart([height for height, *_ in ends]), strict=True):
         start = charts.LEFT + frame.x.length
         leader = (
             f"M{charts.brief(start)} {charts.brief(height)}L{charts.brief(start + 7)} {charts.brief(place)}"
@@ -92,6 +92,18 @@ def _labels(frame: Frame, ends: Sequence[tuple[float, str, str]]) -> list[Markup
         name = tag("text", strategy, x=charts.brief(start + 9), y=charts.brief(place + 4))
         made.append(name)
     return made
+
+
+def _apart(heights: Sequence[float]) -> list[float]:
+    """Places for labels near these ascending heights, a line apart, and none below the picture."""
+    places: list[float] = []
+    for height in heights:
+        places.append(max([height, *(place + _LINE for place in places[-1:])]))
+    lowest = charts.HEIGHT - _LINE / 2
+    for index in reversed(range(len(places))):
+        places[index] = min(places[index], lowest)
+        lowest = places[index] - _LINE
+    return places
 
 
 def _thinned(frame: Frame, ticks: Sequence[tuple[float, str]]) -> list[tuple[float, str]]:
@@ -108,14 +120,23 @@ def _share(told: Distribution) -> float:
 
 
 def _told(told: Distribution) -> str:
-    never = f", {told.unserved} never bound" if told.unserved else ""
-    return f"half within {_within(told, 50)}, 95 % within {_within(told, 95)}{never}"
+    parts = [
+        f"{name} within {_within(told, share)}"
+        for name, share in (("half", 50), ("95 %", 95))
+        if _bound(told, share)
+    ]
+    return ", ".join([*parts, *([f"{told.unserved} never bound"] if told.unserved else [])])
+
+
+def _bound(told: Distribution, share: int) -> bool:
+    """So many per cent of all are bound in the end."""
+    return (told.bound + told.unserved) * share <= told.bound * 100
 
 
 def _within(told: Distribution, share: int) -> Markup:
     """The time within which so many per cent of all are bound."""
-    wanted = (told.bound + told.unserved) * share
-    if wanted > told.bound * 100:
+    if not _bound(told, share):
         return text("never")
+    wanted = (told.bound + told.unserved) * share
     rank = -(-wanted * len(told.quantiles) // (told.bound * 100))
     return text(wait(told.quantiles[max(0, rank - 1)]))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain, count
 
 from simulations.workload.draws import Draws
 from simulations.workload.job import Job
@@ -75,11 +76,15 @@ class Generation:
     memory: int = 0
 
 
-def generate(wanted: Generation) -> Iterator[Job]:
+def generate(wanted: Generation, there: Container[str] = ()) -> Iterator[Job]:
     """The jobs, in the order of their arrival, one at a time; times are whole milliseconds.
 
     Arrivals, durations, profiles, priorities and namespaces are drawn from streams of their own: a change of
     one leaves the others as they were.
+
+    Args:
+        wanted: what is generated.
+        there: names that no pod may have.
     """
     arrivals, durations, profiles, priorities, namespaces = (
         Draws(wanted.seed, purpose)
@@ -91,12 +96,18 @@ def generate(wanted: Generation) -> Iterator[Job]:
         now += arrivals.exponential() / wanted.arrival_rate
         profile = profiles.choice(_weights(wanted, number))
         yield Job(
-            pod=f"{namespaces.choice(wanted.namespaces)}/job-{number:0{digits}}",
+            pod=_free(f"{namespaces.choice(wanted.namespaces)}/job-{number:0{digits}}", there),
             arrival=_milliseconds(now),
             duration=_milliseconds(_duration(durations, wanted.durations)),
             requests={resource_name(profile): 1, **also},
             priority=int(priorities.choice(wanted.priorities)),
         )
+
+
+def _free(name: str, there: Container[str]) -> str:
+    """The name or, if it is taken, the first free one with a number behind it."""
+    names = chain([name], (f"{name}-{number}" for number in count(1)))
+    return next(one for one in names if one not in there)
 
 
 def _duration(draws: Draws, durations: Durations) -> float:

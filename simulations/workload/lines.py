@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from autoslicer.core.plain_text import plain
-from simulations.workload.job import Job
 from simulations.workload.mistakes import InputError, Kind, Mistake
 
 LONGEST = 1 << 20
@@ -88,28 +86,3 @@ def _text(raw: bytes) -> str:
     except UnicodeDecodeError as error:
         byte = f"byte {error.start + 1} of the line is 0x{raw[error.start]:02x}"
         raise Mistake(Kind.TEXT, "", f"{byte}, which is no UTF-8", "a trace is UTF-8 text") from None
-
-
-@dataclass(slots=True)
-class InOrder:
-    """Parses lines into jobs and refuses one that arrives before the last.
-
-    Attributes:
-        parse: a line.
-    """
-
-    parse: Callable[[str], Job]
-    _last: float = 0.0
-
-    def __call__(self, text: str) -> Job:
-        """The line's job.
-
-        Raises:
-            Mistake: `parse` finds one, or the arrival runs back.
-        """
-        job = self.parse(text)
-        if job.arrival < self._last:
-            wrong = f"{job.arrival} is before {self._last}, when the job above arrives"
-            raise Mistake(Kind.ORDER, "arrival", wrong, "sort the lines by arrival")
-        self._last = job.arrival
-        return job

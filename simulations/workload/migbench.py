@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from simulations.workload.coming import NOBODY, InTurn, There
 from simulations.workload.job import Job
-from simulations.workload.lines import InOrder, Lenient, parsed
-from simulations.workload.names import OneAtATime
+from simulations.workload.lines import Lenient, parsed
 from simulations.workload.records import MOST_SECONDS, amount, pod, record, required, wrong
 from solver.profile_name import resource_name
 
@@ -24,7 +24,7 @@ NAMESPACE = "migbench"
 _MOST_MILLISECONDS = 1000 * MOST_SECONDS
 
 
-def read_migbench(path: Path, lenient: Lenient = None, there: Collection[str] = ()) -> Iterator[Job]:
+def read_migbench(path: Path, lenient: Lenient = None, there: There = NOBODY) -> Iterator[Job]:
     """The jobs of a MIGBench trace, one line held at a time; fields that it does not need are not looked at.
 
     A job gets the smallest of `PROFILES` with enough memory, and runs for its work divided by that profile's
@@ -33,12 +33,12 @@ def read_migbench(path: Path, lenient: Lenient = None, there: Collection[str] = 
     Args:
         path: of the trace, JSON lines with jobID, arrivalMS, computeCoreMS and memoryMB.
         lenient: counts the lines that are wrong, which are skipped then.
-        there: see `OneAtATime`.
+        there: see `InTurn`.
 
     Raises:
         InputError: the file cannot be read, or a line is wrong and `lenient` is None.
     """
-    return parsed(path, OneAtATime(InOrder(_job), there), lenient)
+    return parsed(path, InTurn(_job, there, arrival="arrivalMS", name="jobID"), lenient)
 
 
 def _job(text: str) -> Job:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TextIO
 
+from simulations.workload.coming import NOBODY, InTurn, There
 from simulations.workload.job import Job
-from simulations.workload.lines import InOrder, Lenient, parsed
+from simulations.workload.lines import Lenient, parsed
 from simulations.workload.mistakes import Kind, Mistake
-from simulations.workload.names import OneAtATime
 from simulations.workload.records import amount, no_others, pod, record, required, wrong
 from simulations.workload.requests import requests
 
@@ -18,18 +18,18 @@ FIELDS = ("pod", "arrival", "duration", "requests", "priority", "group")
 _MOST_PRIORITY = 2**31
 
 
-def read_native(path: Path, lenient: Lenient = None, there: Collection[str] = ()) -> Iterator[Job]:
+def read_native(path: Path, lenient: Lenient = None, there: There = NOBODY) -> Iterator[Job]:
     """The jobs of a native trace, one line held at a time.
 
     Args:
         path: of the trace.
         lenient: counts the lines that are wrong, which are skipped then.
-        there: see `OneAtATime`.
+        there: see `InTurn`.
 
     Raises:
         InputError: the file cannot be read, or a line is wrong and `lenient` is None.
     """
-    return parsed(path, OneAtATime(InOrder(_job), there), lenient)
+    return parsed(path, InTurn(_job, there), lenient)
 
 
 def write_native(jobs: Iterable[Job], file: TextIO) -> None:

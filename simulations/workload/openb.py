@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from autoslicer.core.rows import Resources
+from simulations.workload.coming import NOBODY, There
 from simulations.workload.job import Job
 from simulations.workload.lines import EMPTY, Lenient, called, parsed
 from simulations.workload.mistakes import InputError, Kind, Mistake
@@ -35,7 +36,7 @@ Row = Mapping[str, str]
 
 
 def read_openb(
-    path: Path, geometry: Geometry, lenient: Lenient = None, there: Collection[str] = ()
+    path: Path, geometry: Geometry, lenient: Lenient = None, there: There = NOBODY
 ) -> Iterator[Job]:
     """The pods of an openb list, sorted by creation; the list is held, for it need not be sorted.
 

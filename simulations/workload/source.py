@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from simulations.workload.coming import NOBODY, There
 from simulations.workload.generate import Generation, generate
 from simulations.workload.job import Job
 from simulations.workload.lines import Lenient
@@ -42,20 +43,20 @@ class Trace:
 Source = Trace | Generation
 
 
-def jobs(source: Source, lenient: Lenient = None, there: Collection[str] = ()) -> Iterator[Job]:
+def jobs(source: Source, lenient: Lenient = None, there: There = NOBODY) -> Iterator[Job]:
     """The jobs, sorted by arrival; every call begins anew.
 
     Args:
         source: where they come from.
         lenient: counts the lines of a trace that are wrong, which are skipped then.
-        there: names of pods that are there at the start; see `OneAtATime`.
+        there: names of pods that are there at the start; see `InTurn`.
 
     Raises:
         InputError: the trace cannot be read, or a line is wrong and `lenient` is None.
         ValueError: a trace of openb is without a geometry.
     """
     if isinstance(source, Generation):
-        return generate(source)
+        return generate(source, there)
     match source.format:
         case Format.AUTOSLICER:
             return read_native(source.path, lenient, there)

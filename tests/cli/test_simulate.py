@@ -160,6 +160,14 @@ def test_a_name_in_use_can_be_skipped(autoslicer: Command, tmp_path: Path) -> No
     assert {result["pods"] for result in json.loads(found.out)["results"]} == {2}
 
 
+def test_the_simulators_own_pods_keep_no_name_from_a_trace(autoslicer: Command, tmp_path: Path) -> None:
+    """Whatever a pod is called, every strategy meets it: no virtual mig-manager has such a name."""
+    path = written(tmp_path, {**job("a"), "pod": "gpu-operator/nvidia-mig-manager-gpu"})
+    compare = ("--set", "compare=[autoslicer,static,hami,dra]", "--processes", "1", "-o", "json")
+    found = autoslicer("simulate", path, *compare)
+    assert [result["completed"] for result in json.loads(found.out)["results"]] == [1, 1, 1, 1]
+
+
 def test_a_name_of_the_dump_is_in_use(autoslicer: Command, tmp_path: Path) -> None:
     """Nobody knows when its pod ends, unless a line at 0 tells; the other job's line is named."""
     there = pod("team/a").wants({"1g.10gb": 1}).on("gpu")

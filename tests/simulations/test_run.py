@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from autoslicer.core.budgets import Budget
 from autoslicer.core.fitting import slices
-from autoslicer.core.reasons import Reason
 from autoslicer.core.rows import PodRow
 from simulations.run import Outcome, run, to_one_end
 from simulations.scenario.scenario import Node, Scenario, Timing
@@ -21,6 +20,7 @@ from simulations.strategies.registry import STRATEGIES
 from simulations.strategies.strategy import Strategy
 from simulations.telling import answer
 from simulations.workload.job import Job
+from simulations.workload.mistakes import InputError
 from simulations.workload.source import Format, Trace
 from simulations.world import Row
 from solver.profile_name import resource_name
@@ -243,8 +243,16 @@ def test_why_pods_are_left_is_told() -> None:
         return run(name, STRATEGIES[name](four), iter(found))
 
     badly = left("autoslicer", jobs, 1.0)
-    assert badly.reasons == {Reason.CircuitOpen: 2, Reason.NoFeasibleLayout: 1}
+    assert badly.reasons == {"CircuitOpen": 2, "NoFeasibleLayout": 1}
     assert "Why autoslicer leaves pods in the end: 2 CircuitOpen, 1 NoFeasibleLayout." in answer([badly])
+    late = [replace(jobs[1], arrival=at) for at in (60.0, 120.0)]
+    behind = left("autoslicer", [*jobs, Job("team/cpu", 60.0, 1.0, {"cpu": 10**9}), *late], 1.0)
+    assert behind.unserved == sum(behind.reasons.values()) == 6
+    assert list(behind.reasons.items())[1:] == [
+        ("NoFeasibleLayout", 1),
+        ("behind a pod of the same name", 2),
+        ("not said", 1),
+    ]
     well = left("autoslicer", [job for job in jobs if job.pod != "team/1"], 0.0)
     assert (well.unserved, well.reasons, len(list(answer([well])))) == (0, {}, 1)
     assert left("static", jobs, 0.0).reasons == {}
@@ -285,3 +293,15 @@ def test_who_waits_for_a_name_for_ever_is_counted() -> None:
     found = run("static", STRATEGIES["static"](scenario([H100_NODE])), iter(trace))
     assert (found.pods, found.unserved, found.makespan) == (2, 2, 10.0)
     assert (found.waits.mean, found.waits.max) == (5.0, 10.0)
+
+
+def test_virtual_time_ends_with_a_sentence() -> None:
+    """A row of pods that take a hundred years each comes to years that no object could carry."""
+    century = 3_153_600_000.0
+    first, second = (
+        [Job(f"team/{number}", 0.0, century, {resource_name("7g.80gb"): 1}) for number in range(pods)]
+        for pods in (2, 75)
+    )
+    assert run("static", STRATEGIES["static"](scenario([H100_NODE])), iter(first)).completed == 2
+    with pytest.raises(InputError, match="takes until the year 9000; shorten"):
+        run("static", STRATEGIES["static"](scenario([H100_NODE])), iter(second))

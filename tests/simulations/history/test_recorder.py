@@ -146,3 +146,14 @@ def test_histories_come_back_from_other_processes() -> None:
     (without,) = outcomes(asked, Processes(1), lenient=False)
     assert [replace(one, thought=0.0) for one, _ in alone] == [replace(one, thought=0.0) for one in without]
     assert all(len(pickle.dumps(history)) < 1_000_000 for _, history in alone)
+
+
+def test_who_waits_for_a_name_is_demand() -> None:
+    """The slices of pods that have come but cannot be created yet are asked for, and not stranded."""
+    big, small = ({resource_name(name): 1} for name in ("7g.80gb", "1g.10gb"))
+    trace = [Job("team/a", 0.0, 100.0, big), Job("team/b", 0.0, 10.0, big), Job("team/b", 20.0, 10.0, small)]
+    machines = [H100_NODE, replace(H100_NODE, config="all-1g.10gb")]
+    _, history = recorded("static", STRATEGIES["static"](scenario(machines)), iter(trace))
+    wanted = history.supplies["1g.10gb"].waiting
+    assert area(wanted, history.seconds) == pytest.approx(90.0, abs=2.0)
+    assert max(wanted.highs) == 1

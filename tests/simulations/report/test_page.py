@@ -14,8 +14,11 @@ from itertools import pairwise
 
 import pytest
 
+from simulations.history.history import distribution
+from simulations.report import charts
 from simulations.report.markup import tag
 from simulations.report.page import Study, page
+from simulations.report.waits import section
 from simulations.telling import answer
 from tests.simulations.report.studies import HOSTILE, SHIPPED, large, simulated
 
@@ -151,6 +154,20 @@ def test_a_node_is_drawn_while_it_is_there() -> None:
     ]
     rows = re.findall(r"<tr>(?:(?!</tr>).)*left</td></tr>", told)
     assert len(rows) == 2
+
+
+@pytest.mark.parametrize("unserved", [0, 9, 300])
+def test_every_strategys_name_is_in_the_picture(unserved: int) -> None:
+    """Also where all lines end at the bottom: labels stand a line apart, and none falls out."""
+    study = large(7)
+    told = distribution([1.0] * 9, unserved)
+    waits = section([replace(one, waits={"1g.10gb": told}) for one in study.histories])
+    drawing = re.findall(r"<svg.*?</svg>", str(waits), re.DOTALL)[-1]
+    places = sorted(float(y) for y in re.findall(r'y="([0-9.]+)">strategy-', drawing))
+    assert len(places) == 7
+    assert places[0] > 0
+    assert places[-1] < charts.HEIGHT - 1
+    assert all(after - before >= 12.9 for before, after in pairwise(places))
 
 
 def test_names_are_not_believed() -> None:

@@ -116,6 +116,16 @@ def test_jobs_are_made_one_at_a_time() -> None:
     assert first.pod.endswith("/job-000000001")
 
 
+def test_a_name_of_the_dump_is_not_generated() -> None:
+    """Nobody waits for the name of a pod that never ends: a number behind it makes another one."""
+    wanted = replace(MANY, pods=3)
+    plain = list(generate(wanted))
+    second = plain[1].pod
+    found = list(generate(wanted, {second, f"{second}-1"}))
+    assert [job.pod for job in found] == [plain[0].pod, f"{second}-2", plain[2].pod]
+    assert [replace(job, pod="") for job in found] == [replace(job, pod="") for job in plain]
+
+
 @given(st.integers(0, 2**63 - 1), st.floats(1e-3, 1e3), st.floats(0.1, 1e7), st.floats(0, 5))
 def test_what_is_generated_can_be_written_and_read(
     tmp_path_factory: pytest.TempPathFactory, seed: int, rate: float, median: float, sigma: float

@@ -66,7 +66,8 @@ def test_the_smallest_profile_with_enough_memory_is_taken(
         (_line(jobID="Job 1"), 'jobID: is "migbench/Job 1"; it must be', Kind.VALUE),
         (_line(jobID=1), "jobID: is 1; it must be", Kind.VALUE),
         ('{"jobID": "job-2", "memoryMB": 1}', "arrivalMS: is missing; it must be a number", Kind.MISSING),
-        (_line(arrivalMS=1), "arrival: 0.001 is before 37.318, when the job above arrives; sort", Kind.ORDER),
+        (_line(arrivalMS=1), "arrivalMS: 0.001 s is before 37.318 s, when the job above arri", Kind.ORDER),
+        (_line(arrivalMS=37_319), "jobID: migbench/job-1 arrives at 37.319 s while the pod of", Kind.NAME),
     ],
 )
 def test_a_mistake_is_one_sentence_with_its_line(tmp_path: Path, line: str, said: str, kind: Kind) -> None:

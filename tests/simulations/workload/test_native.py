@@ -120,7 +120,7 @@ def _asking(**requests: object) -> str:
         (" " * (LONGEST + 1) + "{}", "the line is too long; a job needs no more than 1048576", Kind.LENGTH),
         (
             _with(arrival=0.5),
-            "arrival: 0.5 is before 1.0, when the job above arrives; sort the lines",
+            "arrival: 0.5 s is before 1.0 s, when the job above arrives; sort the lines",
             Kind.ORDER,
         ),
     ],
