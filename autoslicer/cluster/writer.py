@@ -38,8 +38,8 @@ from autoslicer.core.rows import ConfigEntry
 _ATTEMPTS = 5
 KEPT_SECONDS = 5.0
 """until a pod that something keeps is asked for again, or longer where the API server says so"""
-_KEPT = (403, 429, 500)
-"""how an eviction is refused: by a right or an admission policy, a disruption budget, more than one budget"""
+_KEPT = (403, 422, 429, 500)
+"""how an eviction is refused: by a right or an admission policy (the first two), or by disruption budgets"""
 
 
 class UntouchableError(Exception):
@@ -117,11 +117,24 @@ class Writer:
             self._cache.pods.observe(await self._client.patch(paths.pod(action.namespace, action.name), body))
         except RefusedError as error:
             if error.status == 422:
-                # how a patch of a pod with another uid is answered
-                raise RefusedError(409, f"pod {action.namespace}/{action.name} is another one") from None
-            if error.status != 403:
+                await self._as_expected(action, {"/metadata/uid": action.uid}, error)
+            if error.status not in (403, 422):
                 raise
             raise UntouchableError(str(error)) from None
+
+    async def _as_expected(
+        self, action: TouchPod | Nominate, expected: Mapping[str, str | None], error: RefusedError
+    ) -> None:
+        """Tell what 422 means: a pod that is not as expected, by JSON pointer, or an admission policy's no.
+
+        Raises:
+            RefusedError: a conflict (409), for the pod is another one, has changed or is gone.
+        """
+        found = await self._client.get(paths.pod(action.namespace, action.name))
+        for pointer, value in expected.items():
+            part, field_ = pointer.lstrip("/").split("/")
+            if found.get(part, {}).get(field_) != value:
+                raise RefusedError(409, str(error)) from None
 
     async def _evict(self, action: Evict, now: float) -> None:
         """Ask for all, once no answer to a dry run says that one of them stays."""
@@ -156,7 +169,13 @@ class Writer:
         hint = "/status/nominatedNodeName"
         expected = {"/metadata/uid": action.uid, "/spec/nodeName": None, hint: action.before or None}
         path = f"{paths.pod(action.namespace, action.name)}/status"
-        self._cache.pods.observe(await self._client.patch_where(path, expected, {hint: action.node or None}))
+        try:
+            changed = await self._client.patch_where(path, expected, {hint: action.node or None})
+        except RefusedError as error:
+            if error.status == 422:
+                await self._as_expected(action, expected, error)
+            raise
+        self._cache.pods.observe(changed)
 
     async def _create(self, action: CreateChange) -> None:
         try:

@@ -384,6 +384,20 @@ async def test_a_pod_is_touched_by_one_annotation(cluster: Cluster, writer: Writ
     assert after["spec"] == before["spec"]
 
 
+async def test_an_admission_policys_no_is_no_conflict(cluster: Cluster, writer: Writer) -> None:
+    """A pod that the policies of the manifests keep from us is not to be touched, now or later."""
+    cluster.gpu_node("gpu-a")
+    [other, *_] = [pod for pod in cluster.operands("gpu-a") if "mig-manager" not in pod["metadata"]["name"]]
+    touch = TouchPod(
+        "gpu-operator", other["metadata"]["name"], other["metadata"]["uid"], "autoslicer.dev/published", "a@b"
+    )
+    with pytest.raises(UntouchableError, match="denied"):
+        await _do(writer, touch)
+    with pytest.raises(RefusedError) as refused:
+        await _do(writer, replace(touch, uid="another"))
+    assert refused.value.conflict
+
+
 def change(cluster: Cluster, number: int = 1) -> ReconfigurationRow:
     """A change of the node `gpu-a`, as a cycle makes it."""
     return ReconfigurationRow(
@@ -621,6 +635,19 @@ async def test_an_eviction_goes_by_the_uid(cluster: Cluster, writer: Writer, acc
     assert "deletionTimestamp" not in cluster.api.get(path)["metadata"]
     await _do(writer, _evict(pod))
     await until(lambda: not cluster.exists(path))
+
+
+async def test_a_pod_that_an_admission_policy_keeps_stays(
+    cluster: Cluster, writer: Writer, account: object
+) -> None:
+    """The policies of the manifests keep all in Kubernetes' own namespaces: no step fails by that."""
+    path = "/api/v1/namespaces/kube-system/pods"
+    spec = {"containers": [{"name": "main", "image": "pause"}]}
+    pod = cluster.api.create(path, {"metadata": {"generateName": "kept-"}, "spec": spec})
+    await _do(writer, _evict(pod))
+    path = f"{path}/{pod['metadata']['name']}"
+    assert "deletionTimestamp" not in cluster.api.get(path)["metadata"]
+    cluster.api.delete(path)
 
 
 async def test_a_disruption_budget_is_respected(cluster: Cluster, writer: Writer, account: object) -> None:
