@@ -32,6 +32,8 @@ class Renewal:
 
     def pause(self, now: float) -> float:
         """In how many seconds hints may be set again."""
+        # a clock that was set back makes nobody wait longer
+        self._dropped = min(self._dropped, now)
         return max(0.0, self._dropped + self._delay - now)
 
     def renewed(self, now: float) -> None:

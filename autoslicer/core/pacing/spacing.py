@@ -38,9 +38,13 @@ class Spacing:
             busy: a node whose turn came before is not back yet.
         """
         patience = self._seconds * PATIENCE
-        self._given = {who: at for who, at in self._given.items() if at > now - patience or who == name}
+        # what lies ahead of a clock that was set back counts as of now
+        self._given = {
+            who: min(at, now) for who, at in self._given.items() if at > now - patience or who == name
+        }
         if name in self._given:
             return 0.0
+        self._asked = {who: (min(first, now), min(last, now)) for who, (first, last) in self._asked.items()}
         first, _ = self._asked.get(name, (now, now))
         self._asked[name] = first, now
         self._asked = {who: times for who, times in self._asked.items() if times[1] > now - 1 - patience}

@@ -45,3 +45,11 @@ def test_a_renewal_that_lasted_makes_the_next_one_quick_again() -> None:
     renewal.renewed(100.2)
     renewal.dropped(100.2 + LASTING_SECONDS)
     assert renewal.pause(100.2 + LASTING_SECONDS) == pytest.approx(FIRST_SECONDS)
+
+
+def test_a_clock_that_was_set_back_makes_nobody_wait() -> None:
+    """What was dropped an hour ahead of the clock was dropped just now."""
+    renewal = Renewal()
+    renewal.dropped(3700.0)
+    assert renewal.pause(100.0) == pytest.approx(FIRST_SECONDS)
+    assert renewal.pause(100.1) == 0.0

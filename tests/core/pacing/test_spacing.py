@@ -65,3 +65,14 @@ def test_without_spacing_nobody_waits() -> None:
     """With 0 seconds all come back at once, whoever is on the way."""
     spacing = Spacing(0.0)
     assert [spacing.turn(name, 100.0, busy=True) for name in "abc"] == [0.0, 0.0, 0.0]
+
+
+def test_a_clock_that_was_set_back_holds_nobody_up() -> None:
+    """Turns that were given and asked for an hour ahead of the clock were so just now."""
+    spacing = Spacing(2.0, 0.25)
+    assert list(_turns(spacing, "a", 3800, start=3700.0)) == ["a"]
+    assert spacing.turn("b", 3700.5) > 0
+    assert spacing.turn("a", 100.0) == 0.0
+    turns = _turns(spacing, "bc", 120, start=100.0)
+    assert list(turns) == ["b", "c"]
+    assert turns["b"] <= 102.5
