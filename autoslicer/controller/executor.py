@@ -68,7 +68,15 @@ class Executor:
         self._decided: frozenset[str] = frozenset()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._pokes: dict[str, asyncio.Event] = {}
+        self._begun: set[str] = set()
         cache.listen(self._hear)
+
+    @property
+    def starting(self) -> frozenset[str]:
+        """The Waiting changes that may start, or be starting, on what was said of them until now."""
+        rows = self._cache.changes.rows
+        free = (self._decided - self._holds.keys()) | self._begun
+        return frozenset(name for name in free if name in rows and phase(rows[name]) is Phase.WAITING)
 
     def follow(self, holds: Mapping[str, Verdict], decided: frozenset[str]) -> None:
         """Take over what the last cycle said of Waiting changes, and carry every live change on.
@@ -156,6 +164,7 @@ class Executor:
             The sightings, and in how many seconds to look again although nothing changes (None: not at all).
         """
         hold = self._holds.get(change.name)
+        (self._begun.discard if hold else self._begun.add)(change.name)
         fresh = stale or needs_fresh(change, hold)
         snapshot = await look(self._client, self._cache, change) if fresh else self._cache.snapshot()
         now = time.time()
@@ -182,6 +191,7 @@ class Executor:
     def _forget(self, name: str, _: asyncio.Task[None]) -> None:
         self._tasks.pop(name, None)
         self._pokes.pop(name, None)
+        self._begun.discard(name)
 
     def _hear(self, old: Row | None, new: Row | None) -> None:
         """Wake the tasks that a change of the cluster concerns."""

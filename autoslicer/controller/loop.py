@@ -89,11 +89,19 @@ class Loop:
         began = time.monotonic()
         now = time.time()
         # 1. the cluster, frozen
-        snapshot = self._cache.snapshot()
+        snapshot, starting = self._cache.snapshot(), self._executor.starting
         taken = time.monotonic()
         # 2. what shall be done; planning may take long and must not hold up the watches
         decision, self._prepared = await search.apart(
-            partial(decide, snapshot, snapshot.policies, now, self._prepared, limits=self._limits)
+            partial(
+                decide,
+                snapshot,
+                snapshot.policies,
+                now,
+                self._prepared,
+                limits=self._limits,
+                starting=starting,
+            )
         )
         decided = time.monotonic()
         # 3. do it

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from autoslicer.core import clearing, draining, idle, names, planner, recommendations, repairs, reserving
@@ -65,6 +65,7 @@ def decide(
     effort: int = planner.EFFORT,
     search: planner.Search = solve,
     limits: FleetLimits = DEFAULT_LIMITS,
+    starting: Collection[str] = (),
 ) -> tuple[Decision, planner.Prepared]:
     """The decision for this moment; equal inputs give equal outputs.
 
@@ -77,6 +78,8 @@ def decide(
         effort: counted work that the search may spend.
         search: how plans are found; the simulator compares others.
         limits: of the whole fleet.
+        starting: the Waiting changes that an earlier cycle let through: they may have started since the
+            snapshot, so that they come before others and count whatever is said of them now.
     """
     # 1. what would be best
     settled = recommendations.set_aside(snapshot)
@@ -95,7 +98,7 @@ def decide(
     planned = fairness.ordered(snapshot, policies, plan.reshapes, now)
     reshapes = (*mended.reshapes_beside(plan), *planned, *returned.reshapes, *kept.reshapes)
     judged = recommendations.judge(snapshot, reshapes, now, limits)
-    holds = {**judged.verdicts, **dict(_holds(snapshot, gates))}
+    holds = {**judged.verdicts, **dict(_holds(snapshot, gates, starting))}
     created, blocked = _create(snapshot, policies, reshapes, plan.digest, gates, judged, now)
     withheld = tuple(sorted((*blocked, *_held_pods(snapshot, holds)), key=lambda verdict: verdict.name))
     stops = Stops(limits.paused, gates.open_circuit)
@@ -156,13 +159,17 @@ def _needed(outcome: planner.Outcome) -> frozenset[str]:
     return outcome.reserved.union(served, changed)
 
 
-def _holds(snapshot: Snapshot, gates: Gates) -> Iterator[tuple[str, Verdict]]:
+def _holds(snapshot: Snapshot, gates: Gates, starting: Collection[str]) -> Iterator[tuple[str, Verdict]]:
     """Why an approved change may not start yet."""
     waiting = [
         change for change in snapshot.changes.values() if change.approved and phase(change) is Phase.WAITING
     ]
-    for change in sorted(waiting, key=lambda change: (change.created, change.name)):
+    for change in sorted(
+        waiting, key=lambda change: (change.name not in starting, change.created, change.name)
+    ):
         if (held := gates.pass_through(change)) is not None:
+            if change.name in starting:
+                gates.begun(change)
             yield change.name, held
 
 

@@ -20,6 +20,8 @@ from autoslicer.core.snapshot import Snapshot
 from autoslicer.core.times import rfc3339
 
 MINUTE = 60.0
+LOOK_SECONDS = 1.0
+"""until it is seen whether a change has started after all"""
 
 
 @dataclass(slots=True)
@@ -100,11 +102,20 @@ class Gates:
         for check in checks:
             if (held := check()) is not None:
                 return held
-        self.running[policy.name] = self.running.get(policy.name, 0) + 1
+        self._take(change, kind)
+        return None
+
+    def begun(self, change: ReconfigurationRow) -> None:
+        """One that may have started by now takes its share of the limits, although it may not any more."""
+        node = self.snapshot.nodes.get(change.node)
+        self._take(change, "" if node is None else kinds.kind(self.snapshot, node))
+        self.wakes.append(self.now + LOOK_SECONDS)
+
+    def _take(self, change: ReconfigurationRow, kind: str) -> None:
+        self.running[change.policy] = self.running.get(change.policy, 0) + 1
         self.leaving += change.evicts
         self.trying.setdefault(kind, change.name)
         self.starts.append(self.now)
-        return None
 
     def _circuit(self, change: ReconfigurationRow) -> Verdict | None:
         return Verdict(change.node, Reason.CircuitOpen, self.open_circuit) if self.open_circuit else None
