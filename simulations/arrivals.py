@@ -7,8 +7,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
+from autoslicer.core import names
 from autoslicer.core.fitting import slices
 from autoslicer.core.rows import PodRow
+from simulations.cluster import daemon_key
+from simulations.scenario.scenario import Scenario
 from simulations.successor import successor
 from simulations.workload.coming import There
 from simulations.workload.job import Job
@@ -165,3 +168,9 @@ def joins(pod: PodRow) -> bool:
 def staying(pods: Iterable[PodRow]) -> There:
     """Those of the pods at the start that no other pod can have the name of."""
     return {pod.key: not pod.daemon for pod in pods if not pod.finished and not pod.terminating}
+
+
+def operands(scenario: Scenario) -> There:
+    """The pods of DaemonSets that are on a scenario's nodes whenever these are there."""
+    namespace, _ = scenario.policy.config_map
+    return {daemon_key(namespace, names.MIG_MANAGER_APP, node.name): False for node in scenario.nodes}

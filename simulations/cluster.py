@@ -174,8 +174,8 @@ def daemon(world: World, namespace: str, app: str, config_map: str, node: str) -
 
 
 def daemon_key(namespace: str, app: str, node: str) -> str:
-    """Of such a pod: Kubernetes takes no colon in a name, so that no pod of a trace has it."""
-    return f"{namespace}/{app}:{node}"
+    """Of such a pod."""
+    return f"{namespace}/{app}-{node}"
 
 
 def _labels(name: str, product: str, gpus: int, config: str) -> dict[str, str]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from simulations.arrivals import operands
 from simulations.run import bound_within
 from simulations.scenario.scenario import Node, Scenario
 from simulations.strategies.planned import Planned
@@ -71,7 +72,7 @@ def left_out(scenario: Scenario, *, lenient: bool) -> Counter[Kind]:
         InputError: a line is wrong, and `lenient` is false; or the trace cannot be read.
     """
     found = Counter[Kind]()
-    for _ in jobs(scenario.workload, found if lenient else None):
+    for _ in jobs(scenario.workload, found if lenient else None, operands(scenario)):
         pass
     return found
 
@@ -102,7 +103,7 @@ def sizes(
     def trial(node: Node | None, more: int) -> Trial:
         added = () if node is None else _clones(scenario, node, more)
         grown = replace(scenario, nodes=(*scenario.nodes, *added))
-        found = jobs(scenario.workload, Counter() if lenient else None)
+        found = jobs(scenario.workload, Counter() if lenient else None, operands(scenario))
         return Trial(more, *bound_within(Planned(grown), found, goal.within))
 
     none = trial(None, 0)

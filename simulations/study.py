@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TypeVar
 
-from simulations.arrivals import staying
+from simulations.arrivals import operands, staying
 from simulations.bound.waits import bound
 from simulations.dump import read_dump
 from simulations.history.history import History
@@ -20,7 +20,6 @@ from simulations.scenario.scenario import Scenario, digest
 from simulations.strategies.registry import STRATEGIES
 from simulations.strategies.strategy import Strategy
 from simulations.workers import Workers
-from simulations.workload.coming import NOBODY
 from simulations.workload.generate import Generation
 from simulations.workload.job import Job
 from simulations.workload.lines import called
@@ -103,7 +102,7 @@ def preview(scenario: Scenario, *, lenient: bool) -> Preview:
     if scenario.snapshot is not None:
         restored = restore(read_dump(scenario.snapshot), scenario.policy, operated=False)
     skipped = Counter[Kind]()
-    there = staying(restored.cluster.world.pods.values()) if restored else NOBODY
+    there = staying(restored.cluster.world.pods.values()) if restored else operands(scenario)
     found = jobs(scenario.workload, skipped if lenient else None, there)
     first = list(islice(found, MOST_BOUNDED + 1))
     leaving = any(node.leaves is not None for node in scenario.nodes)
@@ -238,7 +237,7 @@ def _files(scenario: Scenario) -> str:
 
 def _jobs(scenario: Scenario, strategy: Strategy, *, lenient: bool) -> Iterator[Job]:
     """Those that a strategy which has not begun will meet."""
-    there = staying(strategy.world.pods.values())
+    there = {**operands(scenario), **staying(strategy.world.pods.values())}
     return jobs(scenario.workload, Counter() if lenient else None, there)
 
 

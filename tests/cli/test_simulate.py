@@ -160,12 +160,16 @@ def test_a_name_in_use_can_be_skipped(autoslicer: Command, tmp_path: Path) -> No
     assert {result["pods"] for result in json.loads(found.out)["results"]} == {2}
 
 
-def test_the_simulators_own_pods_keep_no_name_from_a_trace(autoslicer: Command, tmp_path: Path) -> None:
-    """Whatever a pod is called, every strategy meets it: no virtual mig-manager has such a name."""
-    path = written(tmp_path, {**job("a"), "pod": "gpu-operator/nvidia-mig-manager-gpu"})
-    compare = ("--set", "compare=[autoslicer,static,hami,dra]", "--processes", "1", "-o", "json")
-    found = autoslicer("simulate", path, *compare)
-    assert [result["completed"] for result in json.loads(found.out)["results"]] == [1, 1, 1, 1]
+def test_the_simulators_own_pods_keep_their_names(autoslicer: Command, tmp_path: Path) -> None:
+    """A trace cannot have a pod with the name of a virtual mig-manager: that is said, whoever is compared."""
+    path = written(tmp_path, job("b"), {**job("a"), "pod": "gpu-operator/nvidia-mig-manager-gpu"})
+    asked = [("simulate", path, "--set", f"compare=[{name}]") for name in ("autoslicer", "hami")]
+    for question in (*asked, ("capacity", path, "--until-served", "99%")):
+        (sentence,) = refused(autoslicer(*question))
+        assert (
+            "jobs.jsonl:2: pod: gpu-operator/nvidia-mig-manager-gpu arrives at 0.0 s while a Daemon"
+            in sentence
+        )
 
 
 def test_a_name_of_the_dump_is_in_use(autoslicer: Command, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from simulations.mig_manager import CLIENTS, Trap
 from simulations.pace import MEASURED
 from tests.simulations.worlds import H100, amend, auto, run
 
-NODE, POD = "node-0", "gpu-operator/nvidia-mig-manager:node-0"
+NODE, POD = "node-0", "gpu-operator/nvidia-mig-manager-node-0"
 SEVEN, WHOLE = (("1g.10gb", 7),), (("7g.80gb", 1),)
 ONE_CUT = (ConfigEntry((0,), (), True, SEVEN), ConfigEntry((1,), (), True, WHOLE))
 """GPU 0 in seven, GPU 1 whole"""

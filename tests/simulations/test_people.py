@@ -45,7 +45,7 @@ def do(cluster: Cluster, deed: Deed) -> None:
         case "delete the policy":
             world.delete(cluster.policy)
         case "stop mig-manager":
-            pod = world.pods[f"gpu-operator/nvidia-mig-manager:{NODE}"]
+            pod = world.pods[f"gpu-operator/nvidia-mig-manager-{NODE}"]
             world.write(replace(pod, ready=False))
         case "remove the node":
             cluster.remove_node(NODE)

@@ -15,7 +15,7 @@ from simulations.executor import Executor
 from simulations.mig_manager import Trap
 from tests.simulations.worlds import H100, auto
 
-NODE, POD = "node-0", "gpu-operator/nvidia-mig-manager:node-0"
+NODE, POD = "node-0", "gpu-operator/nvidia-mig-manager-node-0"
 HOURS = 6 * 3600.0
 
 
